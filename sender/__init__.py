@@ -1,0 +1,1 @@
+"""Everything that leaves: submission, composition, signing, the queue, SMTP to the next host."""
