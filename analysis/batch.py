@@ -1,0 +1,80 @@
+"""Group commit: what arrives while a batch is being written goes into the next one together.
+
+`Batch.put(item)` returns the item's own result after the transaction that holds it was committed.
+One writer runs at a time per lane; nobody waits for a timer, so a lonely item is written at once
+and a crowd shares one fsync.  If a batch fails for anything but the store being unavailable, its
+items are tried one by one, so that one bad item cannot take its neighbours down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+from analysis.store import StoreUnavailable
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Overloaded(Exception):
+    """More is waiting to be written than may wait; try again later."""
+
+
+class Batch(Generic[Item, Result]):
+    """`write(items)` must commit and give one result an item, in order."""
+
+    def __init__(
+        self,
+        write: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]],
+        *,
+        largest: int = 500,
+        waiting: int = 20_000,
+        lanes: int = 1,
+    ) -> None:
+        self._write = write
+        self._largest = largest
+        self._most_waiting = waiting
+        self._lanes = lanes
+        self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def put(self, item: Item) -> Result:
+        """Raises what `write` raises for this item; `Overloaded` when the line is too long."""
+        if len(self._waiting) >= self._most_waiting:
+            raise Overloaded(f"{len(self._waiting)} items are waiting to be written")
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        if len(self._running) < self._lanes:
+            task = asyncio.create_task(self._drain())
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+        return await future
+
+    async def _drain(self) -> None:
+        while self._waiting:
+            size = min(self._largest, len(self._waiting))
+            await self._settle([self._waiting.popleft() for _ in range(size)])
+
+    async def _settle(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
+        try:
+            results = await self._write([item for item, _ in batch])
+        except Exception as error:  # noqa: BLE001 - handed to those who wait for it
+            if len(batch) > 1 and not isinstance(error, StoreUnavailable):
+                for one in batch:
+                    await self._settle([one])
+                return
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        for (_, future), result in zip(batch, results, strict=True):
+            if not future.done():
+                future.set_result(result)
+
+    async def close(self) -> None:
+        """Wait until everything that was put has been written."""
+        while self._running:
+            await asyncio.gather(*self._running)

@@ -1,0 +1,254 @@
+"""Lookup: what became of a message, of a delivery, of everything to an address.
+
+Plain reads, shaped as the API, the command line and the console show them: dictionaries of JSON
+values, times in ISO 8601 UTC.  Nothing here changes anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Select, select
+
+from analysis import suppression
+from analysis.lifecycle import PENDING, State
+from analysis.schema import attempts, deliveries, events, messages, reports
+
+Json = dict[str, Any]
+
+
+def iso(at: float | None) -> str | None:
+    """`2026-11-23T12:00:00.123Z`; None stays None."""
+    if at is None:
+        return None
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def message(tx: Connection, message_id: str) -> Json | None:
+    """A message with its deliveries, or None."""
+    row = tx.execute(select(messages).where(messages.c.id == message_id)).one_or_none()
+    if row is None:
+        return None
+    of_message = select(deliveries).where(deliveries.c.message_id == message_id)
+    found = tx.execute(of_message.order_by(deliveries.c.id)).all()
+    return {
+        "id": row.id,
+        "created_at": iso(row.created_at),
+        "stream": row.stream,
+        "class": row._mapping["class"],
+        "from": row.from_address,
+        "subject": row.subject,
+        "message_id": row.header_message_id,
+        "send_at": iso(row.send_at),
+        "deadline": iso(row.deadline),
+        "size": row.size,
+        "metadata": row._mapping["metadata"],
+        "deliveries": [delivery_view(delivery) for delivery in found],
+    }
+
+
+def delivery_view(row: Any) -> Json:
+    """A delivery's state and the newest answer to it."""
+    pending = State(row.state) in PENDING
+    view: Json = {
+        "id": row.id,
+        "recipient": row.recipient,
+        "state": row.state,
+        "attempts": row.attempts,
+        "provider": row.provider,
+        "next_at": iso(row.next_at) if pending else None,
+        "deadline": iso(row.deadline),
+        "accepted_at": iso(row.accepted_at),
+        "settled_at": iso(row.settled_at),
+        "last_reply": None,
+    }
+    if row.reply is not None:
+        view["last_reply"] = _reply_view(row)
+    return view
+
+
+def _reply_view(row: Any) -> Json:
+    return {
+        "code": row.code,
+        "enhanced": row.enhanced,
+        "text": row.reply,
+        "category": row.category,
+        "fault": row.fault,
+        "rule": row.rule,
+    }
+
+
+def search(
+    tx: Connection,
+    *,
+    address_hash: bytes | None = None,
+    state: str | None = None,
+    stream: str | None = None,
+    before: str | None = None,
+    limit: int = 50,
+) -> list[Json]:
+    """Deliveries, newest first, with their message's subject; `before` is the last page's end."""
+    query: Select[Any] = select(deliveries, messages.c.subject, messages.c.from_address).join(
+        messages, messages.c.id == deliveries.c.message_id
+    )
+    if address_hash is not None:
+        query = query.where(deliveries.c.address_hash == address_hash)
+    if state is not None:
+        query = query.where(deliveries.c.state == state)
+    if stream is not None:
+        query = query.where(deliveries.c.stream == stream)
+    if before is not None:
+        query = query.where(deliveries.c.id < before)
+    rows = tx.execute(query.order_by(deliveries.c.id.desc()).limit(limit)).all()
+    return [
+        {
+            "message_id": row.message_id,
+            "subject": row.subject,
+            "from": row.from_address,
+            "stream": row.stream,
+            "created_at": iso(row.created_at),
+            **delivery_view(row),
+        }
+        for row in rows
+    ]
+
+
+def timeline(tx: Connection, message_id: str) -> list[Json] | None:
+    """Every fact about a message, in order; None if there is no such message."""
+    row = tx.execute(select(messages).where(messages.c.id == message_id)).one_or_none()
+    if row is None:
+        return None
+    to = dict(
+        tx.execute(
+            select(deliveries.c.id, deliveries.c.recipient).where(
+                deliveries.c.message_id == message_id
+            )
+        )
+        .tuples()
+        .all()
+    )
+    facts = [{"at": row.created_at, "kind": "accepted", "stream": row.stream}]
+    facts += _attempts(tx, to) + _reports(tx, to) + _events(tx, message_id, to)
+    facts.sort(key=lambda fact: fact["at"])
+    return [{**fact, "at": iso(fact["at"])} for fact in facts]
+
+
+def _attempts(tx: Connection, to: dict[str, str]) -> list[Json]:
+    rows = tx.execute(select(attempts).where(attempts.c.delivery_id.in_(list(to))))
+    return [
+        {
+            "at": row.ended_at or row.started_at,
+            "kind": "attempt",
+            "delivery_id": row.delivery_id,
+            "recipient": to[row.delivery_id],
+            "attempt": row.epoch,
+            "started_at": iso(row.started_at),
+            "result": row.result or "under_way",
+            "stage": row.stage,
+            "host": row.host,
+            "address": row.address,
+            "tls": row.tls,
+            "severity": row.severity,
+            "next_at": iso(row.next_at),
+            **_reply_view(row),
+        }
+        for row in rows
+    ]
+
+
+def _reports(tx: Connection, to: dict[str, str]) -> list[Json]:
+    rows = tx.execute(select(reports).where(reports.c.delivery_id.in_(list(to))))
+    return [
+        {
+            "at": row.at,
+            "kind": row.kind,
+            "delivery_id": row.delivery_id,
+            "recipient": to[row.delivery_id],
+            "named": row.address,
+            "action": row.action,
+            "severity": row.severity,
+            "feedback_type": row.feedback_type,
+            "raw_id": row.raw_id,
+            **_reply_view(_StatusAsEnhanced(row)),
+        }
+        for row in rows
+    ]
+
+
+class _StatusAsEnhanced:
+    """A report's `status` under the name that attempts use."""
+
+    def __init__(self, row: Any) -> None:
+        self._row = row
+        self.enhanced = row.status
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._row, name)
+
+
+_TOLD_BY_OTHERS = frozenset({"delivered", "deferred", "bounced", "complained"})
+"""Events whose fact is an attempt or a report, and so stands in the timeline already."""
+
+
+def _events(tx: Connection, message_id: str, to: dict[str, str]) -> list[Json]:
+    about = (events.c.message_id == message_id) | events.c.delivery_id.in_(list(to))
+    rows = tx.execute(select(events).where(about).order_by(events.c.seq))
+    return [
+        {
+            "at": row.at,
+            "kind": row.kind,
+            "delivery_id": row.delivery_id,
+            "recipient": to.get(row.delivery_id),
+            "reason": row.data.get("reason"),
+        }
+        for row in rows
+        if row.kind not in _TOLD_BY_OTHERS
+    ]
+
+
+def newest_delivery(tx: Connection, address_hash: bytes) -> Any:
+    """The newest delivery to an address with its message's subject, or None."""
+    return tx.execute(
+        select(deliveries, messages.c.subject)
+        .join(messages, messages.c.id == deliveries.c.message_id)
+        .where(deliveries.c.address_hash == address_hash)
+        .order_by(deliveries.c.created_at.desc())
+        .limit(1)
+    ).one_or_none()
+
+
+def suppression_view(entries: Sequence[suppression.Suppression], stream: str | None) -> Json:
+    """The answer to "may I write to this address?", with the reason and its evidence."""
+    entry = next(iter(entries), None) if stream is None else suppression.applying(entries, stream)
+    if entry is None:
+        return {"suppressed": False, "reason": None, "since": None, "until": None, "evidence": None}
+    return {
+        "suppressed": True,
+        "reason": entry.reason.value,
+        "stream": entry.stream,
+        "since": iso(entry.since),
+        "until": iso(entry.until),
+        "evidence": entry.evidence,
+        "category": entry.category,
+        "rule": entry.rule,
+    }
+
+
+def events_after(tx: Connection, cursor: int, limit: int) -> list[Json]:
+    """Events in order, after `cursor`."""
+    rows = tx.execute(
+        select(events).where(events.c.seq > cursor).order_by(events.c.seq).limit(limit)
+    )
+    return [
+        {
+            "id": str(row.seq),
+            "at": iso(row.at),
+            "type": row.kind,
+            "message_id": row.message_id,
+            "delivery_id": row.delivery_id,
+            "data": row.data,
+        }
+        for row in rows
+    ]

@@ -1,0 +1,227 @@
+"""The database: one door, two engines, the same work on both.
+
+Work is a plain function of a SQLAlchemy `Connection`; `write` runs it in a transaction of its own
+and returns after COMMIT, `read` runs it in a snapshot.  A function given to the store must touch
+nothing but the connection: it runs off the event loop (SQLite, in a thread) or inside a greenlet
+(PostgreSQL, asyncpg), and never while anything is on the network.
+
+SQLite: WAL, synchronous=FULL, one writer thread that owns one connection, `BEGIN IMMEDIATE`
+(the driver's own mode loses updates silently), a few readers.  Group commit is the caller's: many
+items go into one `write` (`analysis.batch`).  PostgreSQL: a bounded pool; isolation READ
+COMMITTED, with rows locked where a decision rests on them.
+
+Trouble of the database itself raises `StoreUnavailable`, whose text is for logs, never for peers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+T = TypeVar("T")
+Work = Callable[[Connection], T]
+
+IN_LIMIT = 500
+"""Most values in one IN list; longer lists are cut into chunks."""
+
+
+class StoreUnavailable(Exception):
+    """The database cannot do its work now: gone, locked, full.  Try again later."""
+
+
+class Store(Protocol):
+    url: URL
+
+    async def write(self, work: Work[T]) -> T: ...
+    async def read(self, work: Work[T]) -> T: ...
+    async def close(self) -> None: ...
+
+
+def open_store(url: str, *, readers: int = 3, connections: int = 12) -> Store:
+    """The store behind `sqlite:///file` or `postgresql://user@host/name`.
+
+    Raises ValueError for any other kind of URL.  Nothing is connected yet.
+    """
+    parsed = make_url(url)
+    match parsed.get_backend_name():
+        case "sqlite":
+            return SqliteStore(parsed.set(drivername="sqlite+pysqlite"), readers)
+        case "postgresql":
+            return PostgresStore(parsed.set(drivername="postgresql+asyncpg"), connections)
+        case other:
+            raise ValueError(f"{other!r} is no database of ours; use sqlite:// or postgresql://")
+
+
+class SqliteStore:
+    def __init__(self, url: URL, readers: int) -> None:
+        self.url = url
+        self._engine = sqlite_engine(url)
+        self._writer = ThreadPoolExecutor(1, "sqlite-writer")
+        self._readers = ThreadPoolExecutor(readers, "sqlite-reader")
+        self._local = threading.local()
+        self._opened: list[Connection] = []
+
+    async def write(self, work: Work[T]) -> T:
+        return await self._in(self._writer, "BEGIN IMMEDIATE", work)
+
+    async def read(self, work: Work[T]) -> T:
+        return await self._in(self._readers, "BEGIN", work)
+
+    async def _in(self, pool: ThreadPoolExecutor, begin: str, work: Work[T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(pool, self._run, begin, work)
+
+    def _run(self, begin: str, work: Work[T]) -> T:
+        try:
+            connection = self._connection()
+            connection.exec_driver_sql(begin)
+            try:
+                result = work(connection)
+                connection.exec_driver_sql("COMMIT")
+            except BaseException:
+                _roll_back(connection)
+                raise
+        except (OperationalError, InterfaceError) as error:
+            raise StoreUnavailable(str(error.orig)) from error
+        return result
+
+    def _connection(self) -> Connection:
+        """This thread's own connection, kept: opening one costs more than most work."""
+        connection: Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            self._local.connection = connection
+            self._opened.append(connection)
+        return connection
+
+    async def close(self) -> None:
+        loop = asyncio.get_running_loop()
+        for pool in (self._readers, self._writer):
+            await loop.run_in_executor(None, pool.shutdown)
+        for connection in self._opened:
+            connection.close()
+        self._engine.dispose()
+
+
+def sqlite_engine(url: URL) -> Engine:
+    """An engine whose connections are durable (synchronous=FULL) and leave BEGIN to us."""
+    engine = create_engine(
+        url, poolclass=NullPool, connect_args={"check_same_thread": False, "timeout": 30}
+    )
+
+    @event.listens_for(engine, "connect")
+    def settle(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "busy_timeout=30000",
+            "cache_size=-8000",  # KiB a connection: the hot index pages of a million rows
+            "temp_store=MEMORY",
+        ):
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    return engine
+
+
+def _roll_back(connection: Connection) -> None:
+    """SQLite may have rolled back by itself (disk full); a second ROLLBACK is then an error."""
+    raw = connection.connection.dbapi_connection
+    if raw is not None and raw.in_transaction:
+        connection.exec_driver_sql("ROLLBACK")
+
+
+class PostgresStore:
+    def __init__(self, url: URL, connections: int) -> None:
+        self.url = url
+        self._engine: AsyncEngine = create_async_engine(
+            url,
+            pool_size=connections,
+            max_overflow=0,
+            pool_timeout=30,
+            pool_pre_ping=False,  # a lost connection shows as StoreUnavailable and is tried again
+            connect_args={
+                "timeout": 10,
+                "server_settings": {"application_name": "carom", "jit": "off"},
+            },
+        )
+
+    async def write(self, work: Work[T]) -> T:
+        return await self._run(work)
+
+    async def read(self, work: Work[T]) -> T:
+        return await self._run(work)
+
+    async def _run(self, work: Work[T]) -> T:
+        try:
+            async with self._engine.begin() as connection:
+                return await connection.run_sync(work)
+        except (OperationalError, InterfaceError, PoolTimeout, OSError) as error:
+            raise StoreUnavailable(str(error)) from error
+        except DBAPIError as error:
+            if error.connection_invalidated or _transient(error):
+                raise StoreUnavailable(str(error.orig)) from error
+            raise
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+
+def _transient(error: DBAPIError) -> bool:
+    """SQLSTATE classes that pass: connection, rolled back, resources, operator intervention."""
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return state[:2] in {"08", "40", "53", "57", "58"}
+
+
+def insert_once(
+    tx: Connection, table: Table, rows: list[dict[str, Any]], *, returning: str | None = None
+) -> list[Any]:
+    """Insert the rows that are not there yet; doubles by any unique key are left alone.
+
+    With `returning`, gives that column of the rows that were really inserted.
+    """
+    if not rows:
+        return []
+    dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(table).on_conflict_do_nothing()
+    if returning is None:
+        tx.execute(statement, rows)
+        return []
+    inserted: list[Any] = []
+    for chunk in chunks(rows, IN_LIMIT // 5):
+        result = tx.execute(statement.values(chunk).returning(table.c[returning]))
+        inserted.extend(result.scalars())
+    return inserted
+
+
+def upsert(
+    tx: Connection, table: Table, rows: list[dict[str, Any]], *, keys: tuple[str, ...]
+) -> None:
+    """Insert the rows, or bring the ones with the same `keys` up to date."""
+    if not rows:
+        return
+    dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(table)
+    changed = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+    tx.execute(statement.on_conflict_do_update(index_elements=list(keys), set_=changed), rows)
+
+
+def chunks(items: list[T], size: int) -> list[list[T]]:
+    """`items` cut into lists of at most `size`."""
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def ping(tx: Connection) -> None:
+    """The cheapest question there is: is the database there?"""
+    tx.execute(text("SELECT 1"))

@@ -1,0 +1,288 @@
+"""The suppression list: whom not to write to, why, since when, until when.
+
+A row is one reason to withhold mail from one address, in one stream or in all (`*`).  Rows with
+different reasons live side by side, so that lifting a bounce never lifts a complaint.  Asked at
+submit and once more just before sending.  Every change is audited in the same transaction.
+
+Only positive knowledge gets here: a hard fault of the recipient or its domain, soft ones on
+several distinct days, a complaint, an unsubscribe, or a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, and_, delete, func, insert, literal, or_, select, tuple_
+
+from analysis.schema import audit, events, soft_bounces, suppressions
+from analysis.store import IN_LIMIT, chunks, insert_once, upsert
+
+EVERY_STREAM = "*"
+DAY = 86_400.0
+
+
+class Reason(StrEnum):
+    HARD_BOUNCE = "hard_bounce"
+    SOFT_BOUNCE = "soft_bounce"  # repeated, on distinct days
+    COMPLAINT = "complaint"
+    UNSUBSCRIBE = "unsubscribe"
+    MANUAL = "manual"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds for which each reason withholds (None: until lifted); what counts as repeated."""
+
+    # A dead address may be given to somebody else; a year is what providers wait at least.
+    hard_bounce: float | None = 365 * DAY
+    soft_bounce: float | None = 7 * DAY
+    complaint: float | None = None
+    unsubscribe: float | None = None
+    manual: float | None = None
+    soft_days: int = 3  # distinct days with a soft bounce ...
+    soft_window: float = 14 * DAY  # ... within this time
+
+    def until(self, reason: Reason, now: float) -> float | None:
+        lasting: float | None = getattr(self, reason.value)
+        return None if lasting is None else now + lasting
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    address_hash: bytes
+    stream: str
+    reason: Reason
+    address: str | None
+    since: float
+    until: float | None
+    evidence: str
+    actor: str
+    category: str | None = None
+    rule: str | None = None
+    delivery_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """May we write to this address in this stream?"""
+
+    address_hash: bytes
+    stream: str
+
+
+_SELECT = select(
+    suppressions.c.address_hash,
+    suppressions.c.stream,
+    suppressions.c.reason,
+    suppressions.c.address,
+    suppressions.c.since,
+    suppressions.c.until,
+    suppressions.c.evidence,
+    suppressions.c.actor,
+    suppressions.c.category,
+    suppressions.c.rule,
+    suppressions.c.delivery_id,
+)
+
+_WEIGHT = {
+    reason: place
+    for place, reason in enumerate(
+        (
+            Reason.MANUAL,
+            Reason.COMPLAINT,
+            Reason.UNSUBSCRIBE,
+            Reason.HARD_BOUNCE,
+            Reason.SOFT_BOUNCE,
+        )
+    )
+}
+
+
+def _read(row: Any) -> Suppression:
+    fields = dict(row._mapping)
+    fields["reason"] = Reason(fields["reason"])
+    return Suppression(**fields)
+
+
+def standing(tx: Connection, hashes: Iterable[bytes], now: float) -> dict[bytes, list[Suppression]]:
+    """Every reason that stands against these addresses now, the weightiest first."""
+    found: dict[bytes, list[Suppression]] = {}
+    for chunk in chunks(sorted(set(hashes)), IN_LIMIT):
+        rows = tx.execute(
+            _SELECT.where(
+                suppressions.c.address_hash.in_(chunk),
+                or_(suppressions.c.until.is_(None), suppressions.c.until > now),
+            )
+        )
+        for row in rows:
+            entry = _read(row)
+            found.setdefault(entry.address_hash, []).append(entry)
+    for entries in found.values():
+        entries.sort(key=lambda entry: _WEIGHT[entry.reason])
+    return found
+
+
+def ask(tx: Connection, questions: Sequence[Question], now: float) -> list[Suppression | None]:
+    """For each question the weightiest reason to withhold, or None to go ahead."""
+    found = standing(tx, (question.address_hash for question in questions), now)
+    return [applying(found.get(q.address_hash, ()), q.stream) for q in questions]
+
+
+def applying(entries: Iterable[Suppression], stream: str) -> Suppression | None:
+    """The first entry that covers `stream`."""
+    return next((entry for entry in entries if entry.stream in (EVERY_STREAM, stream)), None)
+
+
+def suppress(tx: Connection, entries: Sequence[Suppression]) -> None:
+    """Put entries on the list; one that is there is renewed.  Audited, with an event each."""
+    unique = {(e.address_hash, e.stream, e.reason): e for e in entries}
+    if not unique:
+        return
+    rows = [
+        {
+            "address_hash": e.address_hash,
+            "stream": e.stream,
+            "reason": e.reason.value,
+            "address": e.address,
+            "since": e.since,
+            "until": e.until,
+            "evidence": e.evidence,
+            "category": e.category,
+            "rule": e.rule,
+            "delivery_id": e.delivery_id,
+            "actor": e.actor,
+        }
+        for e in unique.values()
+    ]
+    upsert(tx, suppressions, rows, keys=("address_hash", "stream", "reason"))
+    _note(tx, "suppress", list(unique.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class Lift:
+    """Take entries off: of one reason or of all, in one stream or in all."""
+
+    address_hash: bytes
+    actor: str
+    why: str
+    at: float
+    reasons: frozenset[Reason] = field(default_factory=lambda: frozenset(Reason))
+    stream: str | None = None
+
+
+def lift(tx: Connection, order: Lift) -> list[Suppression]:
+    """Returns what was lifted; lifting what is not there is no error and changes nothing."""
+    matching = and_(
+        suppressions.c.address_hash == order.address_hash,
+        suppressions.c.reason.in_([reason.value for reason in order.reasons]),
+        *([suppressions.c.stream == order.stream] if order.stream is not None else []),
+    )
+    lifted = [_read(row) for row in tx.execute(_SELECT.where(matching))]
+    if lifted:
+        tx.execute(delete(suppressions).where(matching))
+        _note(tx, "lift", lifted, actor=order.actor, why=order.why, at=order.at)
+    if Reason.SOFT_BOUNCE in order.reasons:
+        forget_soft_bounces(tx, [order.address_hash])
+    return lifted
+
+
+def count_soft_bounces(
+    tx: Connection, hashes: Iterable[bytes], now: float, limits: Limits
+) -> set[bytes]:
+    """Note a soft bounce today for each address; returns those with enough distinct days."""
+    today = int(now // DAY)
+    addresses = sorted(set(hashes))
+    insert_once(tx, soft_bounces, [{"address_hash": h, "day": today} for h in addresses])
+    repeated: set[bytes] = set()
+    for chunk in chunks(addresses, IN_LIMIT):
+        repeated.update(
+            tx.execute(
+                select(soft_bounces.c.address_hash)
+                .where(
+                    soft_bounces.c.address_hash.in_(chunk),
+                    soft_bounces.c.day > today - int(limits.soft_window // DAY),
+                )
+                .group_by(soft_bounces.c.address_hash)
+                .having(func.count() >= limits.soft_days)
+            ).scalars()
+        )
+    return repeated
+
+
+def forget_soft_bounces(tx: Connection, hashes: Iterable[bytes]) -> None:
+    """A success: whatever was soft has passed."""
+    for chunk in chunks(sorted(set(hashes)), IN_LIMIT):
+        tx.execute(delete(soft_bounces).where(soft_bounces.c.address_hash.in_(chunk)))
+
+
+def browse(
+    tx: Connection,
+    *,
+    after: tuple[bytes, str, str] = (b"", "", ""),
+    reason: str | None = None,
+    limit: int = 100,
+) -> list[Suppression]:
+    """A page of the list, expired rows too, in the order of its key; `after` is the last key."""
+    key = (suppressions.c.address_hash, suppressions.c.stream, suppressions.c.reason)
+    query = _SELECT.where(tuple_(*key) > tuple_(*map(literal, after))).order_by(*key)
+    if reason is not None:
+        query = query.where(suppressions.c.reason == reason)
+    return [_read(row) for row in tx.execute(query.limit(limit))]
+
+
+def count_by_reason(tx: Connection, now: float) -> dict[str, int]:
+    """How many stand now, by reason; read at scrape."""
+    rows = tx.execute(
+        select(suppressions.c.reason, func.count())
+        .where(or_(suppressions.c.until.is_(None), suppressions.c.until > now))
+        .group_by(suppressions.c.reason)
+    )
+    counted = dict.fromkeys((reason.value for reason in Reason), 0)
+    counted.update({str(reason): int(count) for reason, count in rows})
+    return counted
+
+
+def _note(
+    tx: Connection,
+    action: str,
+    entries: Sequence[Suppression],
+    *,
+    actor: str | None = None,
+    why: str | None = None,
+    at: float | None = None,
+) -> None:
+    """Audit and announce a change.  It names the hash, so that erasure need not rewrite it."""
+    tx.execute(
+        insert(audit),
+        [
+            {
+                "at": e.since if at is None else at,
+                "actor": e.actor if actor is None else actor,
+                "action": f"suppression.{action}",
+                "subject": e.address_hash.hex(),
+                "reason": e.evidence if why is None else why,
+                "data": {"reason": e.reason.value, "stream": e.stream, "until": e.until},
+            }
+            for e in entries
+        ],
+    )
+    tx.execute(
+        insert(events),
+        [
+            {
+                "at": e.since if at is None else at,
+                "kind": "suppressed" if action == "suppress" else "lifted",
+                "message_id": None,
+                "delivery_id": e.delivery_id,
+                "data": {
+                    "reason": e.reason.value,
+                    "stream": e.stream,
+                    "hash": e.address_hash.hex(),
+                },
+            }
+            for e in entries
+        ],
+    )

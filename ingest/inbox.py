@@ -1,0 +1,117 @@
+"""The inbox: raw reports, stored before anybody parses them.
+
+`keep` is the listener's promise: 250 follows its COMMIT.  `claim` hands raw rows to one reader for
+a time; a reader that dies gives them back by letting the lease run out.  A row that was tried too
+often is put aside, never thrown away: a parser's fault loses no mail, and old mail can be read
+again by a better parser.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from analysis.schema import raw_inbound
+
+MOST_TRIES = 3
+"""A mail that three readers died of is put aside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """One message to one address of ours, as it came."""
+
+    id: str
+    received_at: float
+    peer: str
+    helo: str
+    mail_from: str
+    recipient: str
+    purpose: str  # bounce | fbl | unsubscribe | abuse | postmaster
+    subject_id: str | None  # the delivery that the recipient's token vouches for
+    content: bytes
+
+
+def keep(tx: Connection, arrivals: Sequence[Raw]) -> list[None]:
+    """Store raw messages; durable when `tx` commits."""
+    tx.execute(
+        insert(raw_inbound),
+        [
+            {
+                "id": raw.id,
+                "received_at": raw.received_at,
+                "peer": raw.peer,
+                "helo": raw.helo,
+                "mail_from": raw.mail_from,
+                "recipient": raw.recipient,
+                "purpose": raw.purpose,
+                "subject_id": raw.subject_id,
+                "content": raw.content,
+                "state": "new",
+                "tries": 0,
+                "lease_until": 0.0,
+            }
+            for raw in arrivals
+        ],
+    )
+    return [None] * len(arrivals)
+
+
+_RAW = (
+    raw_inbound.c.id,
+    raw_inbound.c.received_at,
+    raw_inbound.c.peer,
+    raw_inbound.c.helo,
+    raw_inbound.c.mail_from,
+    raw_inbound.c.recipient,
+    raw_inbound.c.purpose,
+    raw_inbound.c.subject_id,
+    raw_inbound.c.content,
+)
+
+
+def claim(tx: Connection, *, now: float, lease: float, limit: int) -> list[Raw]:
+    """At most `limit` unread messages, held until `now + lease`."""
+    free = (raw_inbound.c.state == "new", raw_inbound.c.lease_until <= now)
+    ids = list(
+        tx.execute(
+            select(raw_inbound.c.id)
+            .where(*free)
+            .order_by(raw_inbound.c.lease_until)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        ).scalars()
+    )
+    if not ids:
+        return []
+    tx.execute(
+        update(raw_inbound)
+        .where(raw_inbound.c.id.in_(ids), raw_inbound.c.tries >= MOST_TRIES)
+        .values(state="aside", error=f"given up after {MOST_TRIES} tries")
+    )
+    tx.execute(
+        update(raw_inbound)
+        .where(raw_inbound.c.id.in_(ids), raw_inbound.c.state == "new")
+        .values(lease_until=now + lease, tries=raw_inbound.c.tries + 1)
+    )
+    rows = tx.execute(select(*_RAW).where(raw_inbound.c.id.in_(ids), raw_inbound.c.state == "new"))
+    return [Raw(**row._mapping) for row in rows]
+
+
+def put_aside(tx: Connection, raw_id: str, error: str) -> None:
+    """Keep a message that could not be read, with the reason, out of the readers' way."""
+    tx.execute(
+        update(raw_inbound)
+        .where(raw_inbound.c.id == raw_id)
+        .values(state="aside", error=error[:500], understood=False)
+    )
+
+
+def unread(tx: Connection) -> int:
+    return int(
+        tx.execute(
+            select(func.count()).select_from(raw_inbound).where(raw_inbound.c.state == "new")
+        ).scalar_one()
+    )

@@ -1,0 +1,154 @@
+"""The reader's loop: claim raw reports, read them, enter what they establish.
+
+Reading is pure and off the event loop; entering is one transaction for a whole batch.  A mail
+that cannot be entered is put aside with the reason, alone: its neighbours go in.  Whatever is read
+twice (a lease that ran out, a restart) is recorded once, by the ledger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import structlog
+from sqlalchemy import Connection
+
+from analysis import ledger, suppression
+from analysis.facts import Kind, Reading
+from analysis.ledger import Arrival, Recorded
+from analysis.store import Store, StoreUnavailable
+from ingest import inbox
+from ingest.inbox import Raw
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Bounds of the loop.  Times in seconds."""
+
+    batch: int = 50
+    poll: float = 0.5
+    lease: float = 120.0
+
+
+class Observer(Protocol):
+    """Hears of every message that was read and every fact that was new, for metrics."""
+
+    def read(self, kind: Kind) -> None: ...
+
+    def recorded(self, fact: Recorded) -> None: ...
+
+
+class Reader:
+    def __init__(
+        self,
+        store: Store,
+        read: Callable[[bytes], Reading],
+        *,
+        owner_of: Callable[[str], str | None],
+        pace: Pace,
+        limits: suppression.Limits,
+        clock: Callable[[], float],
+        new_id: Callable[[], str],
+        observer: Observer,
+    ) -> None:
+        """`read` parses one message and never raises; `owner_of` gives the delivery that a VERP
+        local part found inside a mail was issued for, or None if it is not genuine."""
+        self._store = store
+        self._read = read
+        self._owner_of = owner_of
+        self._pace = pace
+        self._limits = limits
+        self._clock = clock
+        self._new_id = new_id
+        self._observer = observer
+        self._awake = asyncio.Event()
+
+    def wake(self) -> None:
+        """Something was stored: look now rather than at the next poll."""
+        self._awake.set()
+
+    async def serve(self, stop: asyncio.Event) -> None:
+        """Run until `stop` is set; the batch under way is finished."""
+        while not stop.is_set():
+            self._awake.clear()
+            if not await self.round():
+                await self._rest()
+
+    async def round(self) -> int:
+        """Read one batch; returns how many messages it held."""
+        now = self._clock()
+        try:
+            raws = await self._store.write(
+                lambda tx: inbox.claim(tx, now=now, lease=self._pace.lease, limit=self._pace.batch)
+            )
+            if raws:
+                readings = await asyncio.to_thread(self._read_all, raws)
+                await self._enter(list(zip(raws, readings, strict=True)))
+        except StoreUnavailable as error:
+            log.warning("cannot read reports: the database is unavailable", error=str(error))
+            return 0
+        return len(raws)
+
+    def _read_all(self, raws: Sequence[Raw]) -> list[Reading]:
+        return [meant(raw, self._read(raw.content)) for raw in raws]
+
+    async def _enter(self, pairs: list[tuple[Raw, Reading]]) -> None:
+        """Enter a batch together; if that fails, one by one, putting the culprit aside."""
+        try:
+            facts = await self._store.write(
+                lambda tx: [fact for pair in pairs for fact in self._enter_one(tx, *pair)]
+            )
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            if len(pairs) == 1:
+                log.exception("a report was put aside", raw=pairs[0][0].id)
+                reason = f"{type(error).__name__}: {error}"
+                await self._store.write(lambda tx: inbox.put_aside(tx, pairs[0][0].id, reason))
+                return
+            for pair in pairs:
+                await self._enter([pair])
+            return
+        for _, reading in pairs:
+            self._observer.read(reading.kind)
+        for fact in facts:
+            self._observer.recorded(fact)
+
+    def _enter_one(self, tx: Connection, raw: Raw, reading: Reading) -> list[Recorded]:
+        arrival = Arrival(
+            raw.id, raw.received_at, raw.purpose, self._about(tx, raw, reading), reading
+        )
+        return ledger.enter(
+            tx, arrival, now=self._clock(), limits=self._limits, new_id=self._new_id
+        )
+
+    def _about(self, tx: Connection, raw: Raw, reading: Reading) -> str | None:
+        """Whose report it is: the envelope's token, a genuine token inside, our own Message-ID."""
+        if raw.subject_id is not None:
+            return raw.subject_id
+        inside = self._owner_of(reading.token) if reading.token else None
+        if inside is None and reading.kind is Kind.COMPLAINT and reading.message_id:
+            return ledger.find_by_message_id(tx, reading.message_id)
+        return inside
+
+    async def _rest(self) -> None:
+        try:
+            async with asyncio.timeout(self._pace.poll):
+                await self._awake.wait()
+        except TimeoutError:
+            pass
+
+
+def meant(raw: Raw, reading: Reading) -> Reading:
+    """What a message means at the address it came to.
+
+    Any mail a person sends to an unsubscribe address is a request to unsubscribe; what a machine
+    sends there (a bounce, an out-of-office) is not.
+    """
+    if raw.purpose == "unsubscribe" and reading.kind is Kind.NORMAL:
+        return replace(reading, kind=Kind.UNSUBSCRIBE)
+    return reading

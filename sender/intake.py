@@ -1,0 +1,198 @@
+"""Intake: from what a client asks for to a durable submission.
+
+The one pipeline behind every entrance (HTTP, SMTP submission, the command line through HTTP):
+addresses read once, the message composed or a ready one completed, return paths issued, everything
+written in one group commit with its neighbours.  `accept` returns after COMMIT.
+
+Refuses with `Refused`, whose text is for the client and whose `field` names what is wrong.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from analysis.address import Address, address_hash
+from analysis.batch import Batch
+from analysis.store import Store
+from sender.compose import Composed, Draft, Origin, accept, compose
+from sender.headers import ComposeError
+from sender.submit import RANKS, Idempotency, Receipt, Recipient, Submission, submit
+from sender.tokens import Tokens
+
+MOST_RECIPIENTS = 50
+"""Of one message: transactional mail has one, and a long To list is a mistake."""
+
+STREAM = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}", re.ASCII)
+
+
+class Refused(ValueError):
+    """The order cannot be taken as it is; `field` is the API's name of what to mend."""
+
+    def __init__(self, field: str, text: str) -> None:
+        super().__init__(text)
+        self.field = field
+        self.text = text
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a client asks for: a draft to compose, or a ready RFC 5322 message."""
+
+    message: Draft | bytes
+    recipients: tuple[Address, ...]
+    stream: str = "default"
+    class_: str | None = None  # None: the stream's
+    send_at: float | None = None
+    deadline: float | None = None  # None: by class, counted from send_at
+    metadata: dict[str, Any] = field(default_factory=dict)
+    idempotency: Idempotency | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What holds for every order.  Times in seconds."""
+
+    bounce_domain: str
+    deadlines: Mapping[str, float]  # by class
+    classes: Mapping[str, str]  # by stream; others are transactional
+    token_lifetime: float
+    furthest: float = 30 * 86_400.0  # how far ahead a message may be scheduled
+
+
+class Observer(Protocol):
+    """Hears of every message that was newly accepted."""
+
+    def submitted(self, submission: Submission, receipt: Receipt) -> None: ...
+
+
+class Intake:
+    def __init__(
+        self,
+        store: Store,
+        tokens: Tokens,
+        terms: Terms,
+        *,
+        clock: Callable[[], float],
+        new_id: Callable[[], str],
+        observer: Observer,
+        wake: Callable[[], None],
+        lanes: int = 1,
+    ) -> None:
+        """`wake` tells a sender in this process that something is due; `lanes` is how many group
+        commits may run at once: one on SQLite, a few on PostgreSQL."""
+        self._store = store
+        self._tokens = tokens
+        self._terms = terms
+        self._clock = clock
+        self._new_id = new_id
+        self._observer = observer
+        self._wake = wake
+        self._batch: Batch[Submission, Receipt] = Batch(self._commit, lanes=lanes)
+
+    async def accept(self, order: Order) -> Receipt:
+        """Make an order durable.  Raises `Refused`, `StoreUnavailable`, `Overloaded`."""
+        submission = self.prepare(order)
+        receipt = await self._batch.put(submission)
+        if not (receipt.replayed or receipt.conflict):
+            self._observer.submitted(submission, receipt)
+            self._wake()
+        return receipt
+
+    def prepare(self, order: Order) -> Submission:
+        """Everything up to the commit; raises `Refused`."""
+        now = self._clock()
+        class_ = self._class_of(order)
+        recipients = self._recipients_of(order)
+        start = self._start(order, now)
+        deadline = self._deadline(order, class_, start, now)
+        message_id = self._new_id()
+        composed = self._composed(order, message_id, class_, now)
+        return Submission(
+            id=message_id,
+            stream=order.stream,
+            class_=class_,
+            from_address=composed.from_.address.wire,
+            subject=composed.subject,
+            header_message_id=composed.message_id,
+            content=composed.content,
+            recipients=tuple(self._recipient(address, deadline) for address in recipients),
+            created_at=now,
+            deadline=deadline,
+            send_at=order.send_at,
+            metadata=order.metadata,
+            idempotency=order.idempotency,
+        )
+
+    async def close(self) -> None:
+        await self._batch.close()
+
+    async def _commit(self, submissions: Sequence[Submission]) -> list[Receipt]:
+        now = self._clock()
+        return await self._store.write(lambda tx: submit(tx, submissions, now))
+
+    def _class_of(self, order: Order) -> str:
+        if not STREAM.fullmatch(order.stream):
+            raise Refused(
+                "stream", "expected a name of lower-case letters, digits, - and _, at most 32 long"
+            )
+        class_ = order.class_ or self._terms.classes.get(order.stream, "transactional")
+        if class_ not in RANKS:
+            raise Refused("class", f"expected one of {', '.join(RANKS)}")
+        return class_
+
+    def _recipients_of(self, order: Order) -> list[Address]:
+        """Each mailbox once, in the order given."""
+        unique = {address.key: address for address in reversed(order.recipients)}
+        found = [a for a in order.recipients if unique.pop(a.key, None) is not None]
+        if not found:
+            raise Refused("to", "expected at least one recipient")
+        if len(found) > MOST_RECIPIENTS:
+            raise Refused("to", f"expected at most {MOST_RECIPIENTS} recipients")
+        return found
+
+    def _start(self, order: Order, now: float) -> float:
+        if order.send_at is None:
+            return now
+        if order.send_at > now + self._terms.furthest:
+            days = int(self._terms.furthest // 86_400)
+            raise Refused("send_at", f"expected a time within the next {days} days")
+        return max(now, order.send_at)
+
+    def _deadline(self, order: Order, class_: str, start: float, now: float) -> float:
+        deadline = order.deadline
+        if deadline is None:
+            return start + self._terms.deadlines[class_]
+        if deadline <= max(start, now):
+            raise Refused("deadline", "expected a time after now and after send_at")
+        if deadline > start + self._terms.furthest:
+            raise Refused("deadline", "expected a time within 30 days of sending")
+        return deadline
+
+    def _composed(self, order: Order, message_id: str, class_: str, now: float) -> Composed:
+        message = order.message
+        try:
+            if isinstance(message, Draft):
+                domain = message.from_.address.domain
+                return compose(message, Origin(message_id, domain, order.stream, class_, now))
+            return accept(
+                message, Origin(message_id, self._terms.bounce_domain, order.stream, class_, now)
+            )
+        except ComposeError as error:
+            raise Refused(error.field, error.text) from error
+
+    def _recipient(self, address: Address, deadline: float) -> Recipient:
+        delivery_id = self._new_id()
+        return Recipient(
+            delivery_id,
+            address.wire,
+            address_hash(address.key),
+            address.domain,
+            self._tokens.return_path(
+                delivery_id,
+                self._terms.bounce_domain,
+                expires=deadline + self._terms.token_lifetime,
+            ),
+        )

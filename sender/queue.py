@@ -1,0 +1,270 @@
+"""The queue: what is due, who holds it, and for how long.
+
+`claim` takes due deliveries for one node: state `sending`, a lease, an epoch one higher, an
+attempt row opened, all in one transaction that ends before anything goes to the network.
+`renew` keeps the leases of work under way; `reclaim` gives back what a dead node held; `expire`
+ends what its deadline has passed; `cancel` what its sender has called back.  What came of a claim
+is written by `sender.record`.
+
+All of it is plain work on a `Connection`; nothing here knows SMTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, and_, bindparam, func, insert, select, update
+
+from analysis.lifecycle import Fact, State, advance
+from analysis.schema import attempts, bodies, deliveries, events, messages
+from analysis.store import IN_LIMIT, chunks
+from analysis.suppression import Question, Suppression, ask
+from sender.submit import RANKS
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A delivery that this node holds until `lease_until`."""
+
+    delivery_id: str
+    message_id: str
+    epoch: int
+    recipient: str
+    address_hash: bytes
+    domain: str
+    stream: str
+    rank: int
+    created_at: float
+    deadline: float
+    attempts: int
+    return_path: str
+    from_address: str
+    due_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What the database knows of a claim just before it is sent."""
+
+    content: bytes | None  # composed, unsigned; None when retention has taken it
+    withheld: Suppression | None
+
+
+def claim(
+    tx: Connection,
+    *,
+    node: str,
+    now: float,
+    lease: float,
+    limit: int,
+    busy: Collection[str] = (),
+) -> list[Claim]:
+    """At most `limit` due deliveries, the most urgent class first, none to a `busy` domain.
+
+    On PostgreSQL rows that another node is claiming are skipped, not waited for.
+    """
+    picked: list[str] = []
+    for rank in RANKS.values():
+        if len(picked) < limit:
+            picked += _due(tx, rank, now, limit - len(picked), busy)
+    return _take(tx, picked, node, now, lease) if picked else []
+
+
+def _due(tx: Connection, rank: int, now: float, limit: int, busy: Collection[str]) -> list[str]:
+    due = and_(
+        deliveries.c.state == State.QUEUED.value,
+        deliveries.c.rank == rank,
+        deliveries.c.next_at <= now,
+    )
+    query = select(deliveries.c.id).where(due)
+    if busy:
+        query = query.where(deliveries.c.domain.not_in(sorted(busy)[:IN_LIMIT]))
+    query = query.order_by(deliveries.c.next_at).limit(limit).with_for_update(skip_locked=True)
+    return list(tx.execute(query).scalars())
+
+
+_CLAIMED = (
+    deliveries.c.id.label("delivery_id"),
+    deliveries.c.message_id,
+    deliveries.c.epoch,
+    deliveries.c.recipient,
+    deliveries.c.address_hash,
+    deliveries.c.domain,
+    deliveries.c.stream,
+    deliveries.c.rank,
+    deliveries.c.created_at,
+    deliveries.c.deadline,
+    deliveries.c.attempts,
+    deliveries.c.return_path,
+    messages.c.from_address,
+    deliveries.c.next_at.label("due_at"),
+)
+
+
+def _take(tx: Connection, picked: list[str], node: str, now: float, lease: float) -> list[Claim]:
+    claims: list[Claim] = []
+    for chunk in chunks(picked, IN_LIMIT):
+        tx.execute(
+            update(deliveries)
+            .where(deliveries.c.id.in_(chunk))
+            .values(
+                state=advance(State.QUEUED, Fact.CLAIMED).value,
+                lease_until=now + lease,
+                node=node,
+                epoch=deliveries.c.epoch + 1,
+            )
+        )
+        rows = tx.execute(
+            select(*_CLAIMED)
+            .join(messages, messages.c.id == deliveries.c.message_id)
+            .where(deliveries.c.id.in_(chunk))
+        )
+        claims += [Claim(**row._mapping) for row in rows]
+    claims.sort(key=lambda c: (c.rank, c.due_at))
+    tx.execute(
+        insert(attempts),
+        [
+            {"delivery_id": c.delivery_id, "epoch": c.epoch, "node": node, "started_at": now}
+            for c in claims
+        ],
+    )
+    return claims
+
+
+def prepare(tx: Connection, claims: Sequence[Claim], now: float) -> list[Prepared]:
+    """The content of each claim, and the suppression list's word on it, asked once more."""
+    contents: dict[str, bytes] = {}
+    for chunk in chunks(sorted({c.message_id for c in claims}), IN_LIMIT):
+        rows = tx.execute(
+            select(bodies.c.message_id, bodies.c.content).where(bodies.c.message_id.in_(chunk))
+        )
+        contents.update((message_id, bytes(content)) for message_id, content in rows)
+    withheld = ask(tx, [Question(c.address_hash, c.stream) for c in claims], now)
+    return [
+        Prepared(contents.get(c.message_id), entry)
+        for c, entry in zip(claims, withheld, strict=True)
+    ]
+
+
+def renew(tx: Connection, *, held: Sequence[tuple[str, int]], until: float) -> None:
+    """Keep holding (delivery id, epoch) pairs; a pair that was taken from us stays lost."""
+    if held:
+        tx.execute(
+            update(deliveries)
+            .where(
+                deliveries.c.id == bindparam("delivery"),
+                deliveries.c.epoch == bindparam("held_epoch"),
+                deliveries.c.state == State.SENDING.value,
+            )
+            .values(lease_until=until),
+            [{"delivery": delivery, "held_epoch": epoch} for delivery, epoch in held],
+        )
+
+
+def reclaim(tx: Connection, *, now: float, node: str | None = None, limit: int = 1000) -> int:
+    """Give back deliveries whose lease ran out, or all that `node` (this one, restarted) held."""
+    lost = and_(
+        deliveries.c.state == State.SENDING.value,
+        deliveries.c.lease_until <= now if node is None else deliveries.c.node == node,
+    )
+    rows = tx.execute(
+        select(deliveries.c.id, deliveries.c.epoch)
+        .where(lost)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+    for chunk in chunks(list(rows), IN_LIMIT):
+        ids = [row.id for row in chunk]
+        tx.execute(
+            update(deliveries)
+            .where(deliveries.c.id.in_(ids))
+            .values(
+                state=advance(State.SENDING, Fact.LEASE_LOST).value, lease_until=None, next_at=now
+            )
+        )
+        tx.execute(
+            update(attempts)
+            .where(attempts.c.delivery_id.in_(ids), attempts.c.ended_at.is_(None))
+            .values(ended_at=now, result="lost")
+        )
+    return len(rows)
+
+
+def expire(tx: Connection, *, now: float, limit: int = 1000) -> int:
+    """End queued deliveries whose deadline has passed.  Safe to run anywhere, at any time."""
+    rows = tx.execute(
+        select(
+            deliveries.c.id,
+            deliveries.c.message_id,
+            deliveries.c.recipient,
+            deliveries.c.stream,
+            deliveries.c.category,
+        )
+        .where(deliveries.c.state == State.QUEUED.value, deliveries.c.deadline <= now)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+    if not rows:
+        return 0
+    for chunk in chunks(list(rows), IN_LIMIT):
+        tx.execute(
+            update(deliveries)
+            .where(deliveries.c.id.in_([row.id for row in chunk]))
+            .values(state=advance(State.QUEUED, Fact.SPENT).value, settled_at=now)
+        )
+    tx.execute(
+        insert(events),
+        [
+            {
+                "at": now,
+                "kind": "expired",
+                "message_id": row.message_id,
+                "delivery_id": row.id,
+                "data": {
+                    "recipient": row.recipient,
+                    "stream": row.stream,
+                    "category": row.category,
+                },
+            }
+            for row in rows
+        ],
+    )
+    return len(rows)
+
+
+def cancel(tx: Connection, message_id: str, *, now: float) -> int:
+    """Cancel what of a message is still queued; what is on the wire cannot be called back."""
+    rows = tx.execute(
+        update(deliveries)
+        .where(deliveries.c.message_id == message_id, deliveries.c.state == State.QUEUED.value)
+        .values(state=advance(State.QUEUED, Fact.CANCELLED).value, settled_at=now)
+        .returning(deliveries.c.id, deliveries.c.recipient, deliveries.c.stream)
+    ).all()
+    if rows:
+        tx.execute(
+            insert(events),
+            [
+                {
+                    "at": now,
+                    "kind": "cancelled",
+                    "message_id": message_id,
+                    "delivery_id": row.id,
+                    "data": {"recipient": row.recipient, "stream": row.stream},
+                }
+                for row in rows
+            ],
+        )
+    return len(rows)
+
+
+def depth(tx: Connection, now: float) -> dict[str, tuple[int, float]]:
+    """Class -> how many wait, and for how many seconds the oldest due one has waited."""
+    rows = tx.execute(
+        select(deliveries.c.rank, func.count(), func.min(deliveries.c.next_at))
+        .where(deliveries.c.state == State.QUEUED.value)
+        .group_by(deliveries.c.rank)
+    )
+    names = {rank: name for name, rank in RANKS.items()}
+    found = {names[rank]: (int(count), max(0.0, now - oldest)) for rank, count, oldest in rows}
+    return {name: found.get(name, (0, 0.0)) for name in RANKS}

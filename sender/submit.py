@@ -1,0 +1,258 @@
+"""Submission: the commit that is Carom's promise.
+
+One transaction writes the message once, its body once and a delivery for each recipient.  A
+recipient on the suppression list enters as `suppressed` and is named in the answer.  202 (HTTP)
+and 250 (SMTP) are said after COMMIT, never before.
+
+Many submissions share one transaction (`submit` takes a sequence): the fsync is the price of a
+promise, and a crowd can share it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from analysis.lifecycle import State
+from analysis.schema import bodies, deliveries, events, idempotency, messages
+from analysis.store import IN_LIMIT, chunks, insert_once
+from analysis.suppression import Question, Suppression, ask
+
+RANKS = {"otp": 0, "transactional": 1, "bulk": 2}
+"""Strict priority of the classes: a login code never waits behind a newsletter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    delivery_id: str
+    wire: str  # exactly as RCPT TO will name it
+    address_hash: bytes
+    domain: str
+    return_path: str  # VERP, fixed here so that every try uses the same
+
+
+@dataclass(frozen=True, slots=True)
+class Idempotency:
+    key_hash: bytes  # SHA-256 of the API key's id and the Idempotency-Key
+    body_hash: bytes  # SHA-256 of the request's body
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    id: str
+    stream: str
+    class_: str
+    from_address: str
+    subject: str
+    header_message_id: str
+    content: bytes
+    recipients: tuple[Recipient, ...]
+    created_at: float
+    deadline: float
+    send_at: float | None
+    metadata: dict[str, Any]
+    idempotency: Idempotency | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The answer to one submission; `replayed` if it had been accepted before."""
+
+    answer: dict[str, Any]
+    replayed: bool = False
+    conflict: bool = False  # the same Idempotency-Key came with another body
+
+
+def submit(tx: Connection, submissions: Sequence[Submission], now: float) -> list[Receipt]:
+    """Make the submissions durable when `tx` commits; an answer for each, in order."""
+    earlier, twins = _answered(tx, submissions)
+    fresh = [s for s in submissions if s.id not in earlier and s.id not in twins]
+    withheld = _withheld(tx, fresh, now)
+    answers = {s.id: _answer(s, withheld) for s in fresh}
+    _write(tx, fresh, withheld, now)
+    _remember(tx, fresh, answers)
+    return [
+        earlier.get(s.id) or Receipt(answers[twins.get(s.id, s.id)], replayed=s.id in twins)
+        for s in submissions
+    ]
+
+
+def _answered(
+    tx: Connection, submissions: Sequence[Submission]
+) -> tuple[dict[str, Receipt], dict[str, str]]:
+    """Receipts for keys used in an earlier commit, and the twins within this batch (id -> id).
+
+    The key is claimed by inserting it: of two transactions with the same key one waits for the
+    other's end and then sees its answer.
+    """
+    keyed = [(s, s.idempotency) for s in submissions if s.idempotency is not None]
+    first: dict[bytes, tuple[str, Idempotency]] = {}
+    for s, mark in keyed:
+        first.setdefault(mark.key_hash, (s.id, mark))
+    rows = [
+        {**_mark_row(mark), "answer": {}, "created_at": s.created_at}
+        for s, mark in keyed
+        if first[mark.key_hash][0] == s.id
+    ]
+    claimed = {bytes(key) for key in insert_once(tx, idempotency, rows, returning="key_hash")}
+    kept = _kept(tx, [key for key in first if key not in claimed])
+    receipts: dict[str, Receipt] = {}
+    twins: dict[str, str] = {}
+    for s, mark in keyed:
+        body_hash, answer = kept.get(mark.key_hash, (first[mark.key_hash][1].body_hash, None))
+        if body_hash != mark.body_hash:
+            receipts[s.id] = Receipt({}, conflict=True)
+        elif answer is not None:
+            receipts[s.id] = Receipt(answer, replayed=True)
+        elif first[mark.key_hash][0] != s.id:
+            twins[s.id] = first[mark.key_hash][0]
+    return receipts, twins
+
+
+def _mark_row(mark: Idempotency) -> dict[str, Any]:
+    return {"key_hash": mark.key_hash, "body_hash": mark.body_hash}
+
+
+def _kept(tx: Connection, keys: list[bytes]) -> dict[bytes, tuple[bytes, dict[str, Any]]]:
+    """Key hash -> body hash and answer, as an earlier transaction left them."""
+    found: dict[bytes, tuple[bytes, dict[str, Any]]] = {}
+    for chunk in chunks(keys, IN_LIMIT):
+        rows = tx.execute(
+            select(idempotency.c.key_hash, idempotency.c.body_hash, idempotency.c.answer).where(
+                idempotency.c.key_hash.in_(chunk)
+            )
+        )
+        found.update({bytes(key): (bytes(body), answer) for key, body, answer in rows})
+    return found
+
+
+def _withheld(
+    tx: Connection, submissions: Sequence[Submission], now: float
+) -> dict[str, Suppression]:
+    """Delivery id -> why it may not be sent."""
+    asked = [
+        (r.delivery_id, Question(r.address_hash, s.stream))
+        for s in submissions
+        for r in s.recipients
+    ]
+    verdicts = ask(tx, [question for _, question in asked], now)
+    return {
+        delivery_id: entry
+        for (delivery_id, _), entry in zip(asked, verdicts, strict=True)
+        if entry is not None
+    }
+
+
+def _answer(submission: Submission, withheld: dict[str, Suppression]) -> dict[str, Any]:
+    return {
+        "id": submission.id,
+        "deliveries": [
+            _delivery_answer(recipient, withheld.get(recipient.delivery_id))
+            for recipient in submission.recipients
+        ],
+    }
+
+
+def _delivery_answer(recipient: Recipient, entry: Suppression | None) -> dict[str, Any]:
+    answer: dict[str, Any] = {
+        "id": recipient.delivery_id,
+        "recipient": recipient.wire,
+        "state": (State.QUEUED if entry is None else State.SUPPRESSED).value,
+    }
+    if entry is not None:
+        answer["suppression"] = {
+            "reason": entry.reason.value,
+            "stream": entry.stream,
+            "since": entry.since,
+            "until": entry.until,
+            "evidence": entry.evidence,
+        }
+    return answer
+
+
+def _write(
+    tx: Connection, submissions: Sequence[Submission], withheld: dict[str, Suppression], now: float
+) -> None:
+    if not submissions:
+        return
+    tx.execute(insert(messages), [_message_row(s) for s in submissions])
+    tx.execute(insert(bodies), [{"message_id": s.id, "content": s.content} for s in submissions])
+    rows = [
+        _delivery_row(s, r, withheld.get(r.delivery_id), now)
+        for s in submissions
+        for r in s.recipients
+    ]
+    if rows:
+        tx.execute(insert(deliveries), rows)
+    noted = [
+        {
+            "at": now,
+            "kind": "withheld",
+            "message_id": row["message_id"],
+            "delivery_id": row["id"],
+            "data": {"recipient": row["recipient"], "reason": withheld[row["id"]].reason.value},
+        }
+        for row in rows
+        if row["id"] in withheld
+    ]
+    if noted:
+        tx.execute(insert(events), noted)
+
+
+def _message_row(s: Submission) -> dict[str, Any]:
+    return {
+        "id": s.id,
+        "created_at": s.created_at,
+        "stream": s.stream,
+        "class": s.class_,
+        "from_address": s.from_address,
+        "subject": s.subject,
+        "header_message_id": s.header_message_id,
+        "send_at": s.send_at,
+        "deadline": s.deadline,
+        "size": len(s.content),
+        "metadata": s.metadata,
+    }
+
+
+def _delivery_row(
+    s: Submission, r: Recipient, entry: Suppression | None, now: float
+) -> dict[str, Any]:
+    state = State.QUEUED if entry is None else State.SUPPRESSED
+    return {
+        "id": r.delivery_id,
+        "message_id": s.id,
+        "recipient": r.wire,
+        "address_hash": r.address_hash,
+        "domain": r.domain,
+        "stream": s.stream,
+        "rank": RANKS[s.class_],
+        "state": state.value,
+        "created_at": s.created_at,
+        "next_at": s.created_at if s.send_at is None else s.send_at,
+        "deadline": s.deadline,
+        "attempts": 0,
+        "epoch": 0,
+        "provider": "other",
+        "return_path": r.return_path,
+        "settled_at": None if entry is None else now,
+        "reply": None if entry is None else entry.evidence,
+        "category": None if entry is None else entry.category,
+        "rule": None if entry is None else f"suppressed/{entry.reason.value}",
+    }
+
+
+def _remember(
+    tx: Connection, fresh: Sequence[Submission], answers: dict[str, dict[str, Any]]
+) -> None:
+    """Keep the answers, so that the same key gets the same answer again."""
+    for s in fresh:
+        if s.idempotency is not None:
+            tx.execute(
+                idempotency.update()
+                .where(idempotency.c.key_hash == s.idempotency.key_hash)
+                .values(answer=answers[s.id])
+            )

@@ -1,0 +1,207 @@
+"""The sender's loop: claim what is due, attempt it, record it, keep the leases.
+
+One loop a process.  It claims no more than it has free places for, so that what it holds is under
+way at once and a crash gives back at most `concurrency` deliveries.  The poll is the truth;
+`wake` is a hint from whoever has just committed something due.
+
+Stopping: no new claims, running attempts may finish within the grace, the rest are cancelled and
+given back by their leases.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from analysis import suppression
+from analysis.batch import Batch
+from analysis.store import Store, StoreUnavailable
+from sender import queue
+from sender.delivery import Attempts
+from sender.queue import Claim
+from sender.record import Record, record
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Bounds of the loop.  Times in seconds."""
+
+    concurrency: int = 200  # attempts under way at once
+    per_domain: int = 20  # of these to one domain: a slow one must not take all the places
+    claim_most: int = 200  # deliveries taken in one transaction
+    poll: float = 0.5
+    lease: float = 60.0
+    housekeeping: float = 5.0
+    grace: float = 20.0
+
+
+class Observer(Protocol):
+    """Hears of every record that was written, for metrics."""
+
+    def recorded(self, record: Record) -> None: ...
+
+
+class Worker:
+    def __init__(
+        self,
+        store: Store,
+        attempts: Attempts,
+        *,
+        node: str,
+        pace: Pace,
+        limits: suppression.Limits,
+        clock: Callable[[], float],
+        observer: Observer,
+    ) -> None:
+        self._store = store
+        self._attempts = attempts
+        self._node = node
+        self._pace = pace
+        self._limits = limits
+        self._clock = clock
+        self._observer = observer
+        self._records: Batch[Record, bool] = Batch(self._write)
+        self._active: dict[asyncio.Task[None], Claim] = {}
+        self._domains: Counter[str] = Counter()
+        self._awake = asyncio.Event()
+        self._more_waits = False  # the last claim left something due behind
+
+    def wake(self) -> None:
+        """Something due was committed: look now rather than at the next poll."""
+        self._awake.set()
+
+    async def serve(self, stop: asyncio.Event) -> None:
+        """Run until `stop` is set."""
+        await self._give_back()
+        keeper = asyncio.create_task(self._keep(stop))
+        try:
+            while not stop.is_set():
+                await self._round()
+        finally:
+            keeper.cancel()
+            await self._finish()
+            await asyncio.gather(keeper, return_exceptions=True)
+
+    async def _give_back(self) -> None:
+        """What this node held when it died is free again: its name is its own."""
+        count = await self._store.write(
+            lambda tx: queue.reclaim(tx, now=self._clock(), node=self._node, limit=100_000)
+        )
+        if count:
+            log.info("reclaimed deliveries of an earlier run", count=count)
+
+    async def _round(self) -> None:
+        self._awake.clear()
+        busy = {d for d, count in self._domains.items() if count >= self._pace.per_domain}
+        wanted = min(self._free, self._pace.claim_most)
+        claims = await self._claim(wanted, busy) if wanted > 0 else []
+        for claim in claims:
+            self._start(claim)
+        self._more_waits = len(claims) == wanted or bool(busy)
+        if len(claims) < wanted or not self._free:
+            await self._rest()
+
+    @property
+    def _free(self) -> int:
+        return self._pace.concurrency - len(self._active)
+
+    async def _claim(self, limit: int, busy: set[str]) -> list[Claim]:
+        try:
+            return await self._store.write(
+                lambda tx: queue.claim(
+                    tx,
+                    node=self._node,
+                    now=self._clock(),
+                    lease=self._pace.lease,
+                    limit=limit,
+                    busy=busy,
+                )
+            )
+        except StoreUnavailable as error:
+            log.warning("cannot claim: the database is unavailable", error=str(error))
+            return []
+
+    async def _rest(self) -> None:
+        """Wait for a hint, enough free places or the next poll, whichever comes first."""
+        try:
+            async with asyncio.timeout(self._pace.poll):
+                await self._awake.wait()
+        except TimeoutError:
+            pass
+
+    def _start(self, claim: Claim) -> None:
+        task = asyncio.create_task(self._deliver(claim))
+        self._active[task] = claim
+        self._domains[claim.domain] += 1
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        domain = self._active.pop(task).domain
+        self._domains[domain] -= 1
+        if not self._domains[domain]:
+            del self._domains[domain]
+        # a claim is a transaction: take places by the quarter, not one by one
+        if self._more_waits and self._free * 4 >= self._pace.concurrency:
+            self._awake.set()
+
+    async def _deliver(self, claim: Claim) -> None:
+        started = self._clock()
+        try:
+            done = await self._attempts.attempt(claim)
+        except Exception:
+            # Our own fault must not lose the delivery nor stop the others: it is tried again.
+            log.exception("an attempt failed by our own fault", delivery=claim.delivery_id)
+            done = self._attempts.failed(claim, started)
+        await self._put(done)
+
+    async def _put(self, done: Record) -> None:
+        """Record, however long the database is away: forgetting a 250 would send twice."""
+        pause = 0.1
+        while True:
+            try:
+                ours = await self._records.put(done)
+            except StoreUnavailable as error:
+                log.warning("cannot record yet: the database is unavailable", error=str(error))
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 5.0)
+                continue
+            if ours:
+                self._observer.recorded(done)
+            return
+
+    async def _write(self, records: Sequence[Record]) -> list[bool]:
+        now = self._clock()
+        return await self._store.write(lambda tx: record(tx, records, now=now, limits=self._limits))
+
+    async def _keep(self, stop: asyncio.Event) -> None:
+        """Housekeeping: renew our leases, take back dead nodes' ones, end what is too late."""
+        every = min(self._pace.housekeeping, self._pace.lease / 4)
+        while not stop.is_set():
+            await asyncio.sleep(every)
+            held = [(claim.delivery_id, claim.epoch) for claim in self._active.values()]
+            now = self._clock()
+            try:
+                await self._store.write(
+                    lambda tx, held=held, now=now: queue.renew(  # type: ignore[misc]
+                        tx, held=held, until=now + self._pace.lease
+                    )
+                )
+                await self._store.write(lambda tx, now=now: queue.reclaim(tx, now=now))  # type: ignore[misc]
+                await self._store.write(lambda tx, now=now: queue.expire(tx, now=now))  # type: ignore[misc]
+            except StoreUnavailable as error:
+                log.warning("housekeeping waits: the database is unavailable", error=str(error))
+
+    async def _finish(self) -> None:
+        if self._active:
+            await asyncio.wait(set(self._active), timeout=self._pace.grace)
+        for task in set(self._active):
+            task.cancel()
+        await asyncio.gather(*self._active, return_exceptions=True)
+        await self._records.close()

@@ -1,0 +1,129 @@
+"""Fixtures of every test: the two databases, the real mail servers, free ports.
+
+A test names the server it needs by a marker (`postgres`, `postfix`, `exim`); asking for one of the
+fixtures below sets the marker by itself.  Where the server is missing the test is skipped with the
+reason; with CI=true it fails instead.  Tests that start a mail server share one xdist worker, so
+that two cores never run several of them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from tests import servers
+from tests.servers import exim, postfix, postgres
+
+_S = TypeVar("_S", bound=servers.Server)
+
+_MISSING: dict[str, Callable[[], str | None]] = {
+    "postgres": postgres.missing,
+    "postfix": postfix.missing,
+    "exim": exim.missing,
+}
+_FIXTURE_NEEDS = {
+    "postgres_server": "postgres",
+    "durable_postgres_server": "postgres",
+    "start_postfix": "postfix",
+    "start_exim": "exim",
+}
+_SHARE_A_WORKER = ("postfix", "exim")
+
+
+@pytest.hookimpl(tryfirst=True)  # xdist's own hook reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for fixture in getattr(item, "fixturenames", ()):
+            if fixture in _FIXTURE_NEEDS:
+                item.add_marker(_FIXTURE_NEEDS[fixture])
+        if any(item.get_closest_marker(name) for name in _SHARE_A_WORKER):
+            item.add_marker(pytest.mark.xdist_group("mail servers"))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for name, missing in _MISSING.items():
+        if item.get_closest_marker(name) and (reason := missing()):
+            _refuse(reason)
+
+
+def _refuse(reason: str) -> None:
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"CI must have every server: {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Carom runs on asyncio only."""
+    return "asyncio"
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A loopback port on which nothing listens."""
+    return servers.free_port()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.Postgres]:
+    """One PostgreSQL for this worker's session, quick and without fsync."""
+    with postgres.Postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def durable_postgres_server() -> Iterator[postgres.Postgres]:
+    """A PostgreSQL with fsync, for tests that crash it or anything that writes to it."""
+    with postgres.Postgres(durable=True) as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: postgres.Postgres) -> Iterator[str]:
+    """A database of this test's own: `postgresql+asyncpg://...`, dropped afterwards."""
+    name = postgres_server.create_database()
+    yield postgres_server.url(name)
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture(
+    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)],
+)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database; the test runs once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'carom.db'}"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+@pytest.fixture
+def start_postfix(request: pytest.FixtureRequest) -> Iterator[Callable[..., postfix.Postfix]]:
+    """`start_postfix(users=[...], ...)`: a started Postfix; arguments are the class's own."""
+    yield from _starter(request, postfix.Postfix)
+
+
+@pytest.fixture
+def start_exim(request: pytest.FixtureRequest) -> Iterator[Callable[..., exim.Exim]]:
+    """`start_exim(accept_then_bounce={...}, ...)`: a started Exim."""
+    yield from _starter(request, exim.Exim)
+
+
+def _starter(request: pytest.FixtureRequest, make: type[_S]) -> Iterator[Callable[..., _S]]:
+    with ExitStack() as stack:
+        started: list[_S] = []
+
+        def start(**arguments: Any) -> _S:
+            server = make(**arguments)
+            stack.enter_context(server)
+            started.append(server)
+            return server
+
+        yield start
+        for server in started:
+            request.node.add_report_section("teardown", f"{make.__name__} log", server.log())
