@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, func, select
 
 from analysis import suppression
 from analysis.lifecycle import PENDING, State
@@ -252,3 +252,11 @@ def events_after(tx: Connection, cursor: int, limit: int) -> list[Json]:
         }
         for row in rows
     ]
+
+
+def accounts(tx: Connection) -> dict[str, int]:
+    """How many deliveries are in each state.  Their sum is all that was ever accepted."""
+    rows = tx.execute(select(deliveries.c.state, func.count()).group_by(deliveries.c.state))
+    counted = {state.value: 0 for state in State}
+    counted.update({str(state): int(count) for state, count in rows})
+    return counted

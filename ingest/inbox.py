@@ -34,7 +34,7 @@ class Raw:
     content: bytes
 
 
-def keep(tx: Connection, arrivals: Sequence[Raw]) -> list[None]:
+def keep(tx: Connection, arrivals: Sequence[Raw]) -> None:
     """Store raw messages; durable when `tx` commits."""
     tx.execute(
         insert(raw_inbound),
@@ -56,7 +56,6 @@ def keep(tx: Connection, arrivals: Sequence[Raw]) -> list[None]:
             for raw in arrivals
         ],
     )
-    return [None] * len(arrivals)
 
 
 _RAW = (

@@ -39,7 +39,7 @@ class Observer(Protocol):
 
     def read(self, kind: Kind) -> None: ...
 
-    def recorded(self, fact: Recorded) -> None: ...
+    def reported(self, fact: Recorded) -> None: ...
 
 
 class Reader:
@@ -116,7 +116,7 @@ class Reader:
         for _, reading in pairs:
             self._observer.read(reading.kind)
         for fact in facts:
-            self._observer.recorded(fact)
+            self._observer.reported(fact)
 
     def _enter_one(self, tx: Connection, raw: Raw, reading: Reading) -> list[Recorded]:
         arrival = Arrival(

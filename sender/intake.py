@@ -17,8 +17,9 @@ from typing import Any, Protocol
 from analysis.address import Address, address_hash
 from analysis.batch import Batch
 from analysis.store import Store
-from sender.compose import Composed, Draft, Origin, accept, compose
+from sender.compose import Composed, Draft, Origin, compose
 from sender.headers import ComposeError
+from sender.ready import accept
 from sender.submit import RANKS, Idempotency, Receipt, Recipient, Submission, submit
 from sender.tokens import Tokens
 

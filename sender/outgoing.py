@@ -27,7 +27,7 @@ class Unsubscribe:
 
     def headers(self, claim: Claim) -> list[tuple[str, str]]:
         """List-Unsubscribe (RFC 2369) and, with a URL, List-Unsubscribe-Post (RFC 8058)."""
-        expires = claim.created_at + self.lifetime
+        expires = claim.promised_at + self.lifetime
         address = self.tokens.unsubscribe_address(claim.delivery_id, self.domain, expires=expires)
         mailto = f"<mailto:{address}?subject=unsubscribe>"
         if not self.public_url:

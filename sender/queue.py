@@ -35,7 +35,7 @@ class Claim:
     domain: str
     stream: str
     rank: int
-    created_at: float
+    promised_at: float  # when it could first be sent: accepted, or the time asked for
     deadline: float
     attempts: int
     return_path: str
@@ -93,7 +93,7 @@ _CLAIMED = (
     deliveries.c.domain,
     deliveries.c.stream,
     deliveries.c.rank,
-    deliveries.c.created_at,
+    func.coalesce(messages.c.send_at, deliveries.c.created_at).label("promised_at"),
     deliveries.c.deadline,
     deliveries.c.attempts,
     deliveries.c.return_path,

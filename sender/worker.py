@@ -45,7 +45,7 @@ class Pace:
 class Observer(Protocol):
     """Hears of every record that was written, for metrics."""
 
-    def recorded(self, record: Record) -> None: ...
+    def attempted(self, record: Record) -> None: ...
 
 
 class Worker:
@@ -173,7 +173,7 @@ class Worker:
                 pause = min(pause * 2, 5.0)
                 continue
             if ours:
-                self._observer.recorded(done)
+                self._observer.attempted(done)
             return
 
     async def _write(self, records: Sequence[Record]) -> list[bool]:

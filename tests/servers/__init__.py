@@ -10,8 +10,11 @@ belong to an unprivileged account.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import pwd
 import shutil
+import signal
 import socket
 import tempfile
 from abc import ABC, abstractmethod
@@ -85,7 +88,7 @@ class Server(ABC):
         try:
             self._end()
         finally:
-            shutil.rmtree(self._directory)
+            _remove(self._directory)
             self._directory = None
 
     def log(self) -> str:
@@ -115,6 +118,21 @@ class Server(ABC):
 
     @abstractmethod
     def _logs(self) -> list[Path]: ...
+
+
+def _remove(directory: Path) -> None:
+    """Removes a tree in which a killed server's last child may still make a file."""
+    for _ in range(5):
+        shutil.rmtree(directory, ignore_errors=True)
+        if not directory.exists():
+            return
+    shutil.rmtree(directory)
+
+
+def end_group(leader: int) -> None:
+    """Kills what a server's main process left behind in its process group."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)
 
 
 def give(paths: Iterable[Path], account: str | None) -> None:

@@ -1,0 +1,246 @@
+"""One SMTP connection, bounded in time, commands and memory, on aiosmtpd's protocol.
+
+aiosmtpd gives the session, the envelope, the dispatch by verb and AUTH.  Its connection and its
+command loop are replaced here, because they answer our own faults with 500 and the text of the
+exception, wait for ever in `transport.close()`, know no limit on connections or sessions, log what
+clients say, and cancel the work on a message when its sender half-closes.
+
+Promises: every way out gives the slot back; a socket is closed for certain `linger_seconds` after
+the last words, also towards a client that never reads; our trouble is 451 in words that say
+nothing of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import PurePath
+
+import structlog
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from analysis.smtpd.door import Door, Limits, Reason, client_address
+from analysis.smtpd.path import CommandError
+
+log = structlog.get_logger()
+
+TROUBLE = "451 4.3.0 Temporary trouble here, try later"
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+@dataclass(slots=True)
+class House:
+    """What all connections of one server share."""
+
+    hostname: str
+    limits: Limits
+    door: Door
+    observe: Callable[[Reason], None]
+    tls: ssl.SSLContext | None = None  # offers STARTTLS
+    auth: frozenset[str] = frozenset()  # mechanisms offered, only under TLS
+    open: set[Connection] = field(default_factory=set)
+    storing: set[asyncio.Task[str]] = field(default_factory=set)
+
+
+class Connection(SMTP):
+    """`client` is the peer's address as text, IPv4 also where it came mapped."""
+
+    line_length_limit = 2**16  # how much aiosmtpd's reader looks through at a time
+    session: Session
+    envelope: Envelope
+    transport: asyncio.Transport
+
+    def __init__(self, handler: object, house: House) -> None:
+        super().__init__(
+            handler,
+            hostname=house.hostname,  # or aiosmtpd asks DNS, blocking
+            enable_SMTPUTF8=True,
+            auth_require_tls=False,  # asked for by our own AUTH
+            loop=asyncio.get_running_loop(),
+        )
+        self.client = ""
+        self.gone: asyncio.Future[None] = self.loop.create_future()
+        self._house = house
+        self._limits = house.limits
+        self._inside = False
+        self._storing = False
+        self._reading_content = False
+        self._last_words: str | None = None  # set once it is to end
+        self._errors = self._commands = self._received = self._received_before = 0
+        self._window = 0.0
+        self._timer: asyncio.TimerHandle | None = None  # of a command, or of a look at the rate
+        self._life: asyncio.TimerHandle | None = None
+        self._certain_end: asyncio.TimerHandle | None = None
+
+    @property
+    def encrypted(self) -> bool:
+        return self.transport.get_extra_info("ssl_object") is not None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        asyncio.StreamReaderProtocol.connection_made(self, transport)
+        self.transport = transport
+        self._start_afresh()
+        self.client = client_address(transport.get_extra_info("peername"))
+        self._house.open.add(self)
+        reason = self._house.door.enter(self.client, self.loop.time())
+        if reason is not None:
+            self._house.observe(reason)
+            self.end("421 4.7.0 Too many connections, try later")
+            return
+        self._inside = True
+        self._life = self.loop.call_later(self._limits.session_seconds, self._expire)
+        self._handler_coroutine = self.loop.create_task(self._handle_client())
+
+    def data_received(self, data: bytes) -> None:
+        self._received += len(data)
+        super().data_received(data)
+
+    def eof_received(self) -> bool | None:
+        """A client that has said all it had to say still gets its answer."""
+        return asyncio.StreamReaderProtocol.eof_received(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Give the slot back, once.  The command in work meets EOF and ends by itself."""
+        if self.gone.done():
+            return
+        self._house.open.discard(self)
+        for timer in (self._timer, self._life, self._certain_end):
+            if timer is not None:
+                timer.cancel()
+        if self._inside:
+            self._house.door.leave(self.client)
+        asyncio.StreamReaderProtocol.connection_lost(self, error)
+        self.gone.set_result(None)
+
+    def end(self, last_words: str, *, patiently: bool = False) -> None:
+        """End at once, or after a message that is being stored; `patiently` also one being read."""
+        self._last_words = last_words
+        if self._storing or (patiently and self._reading_content):
+            return
+        if not self.transport.is_closing() and self.transport.get_write_buffer_size() == 0:
+            self._writer.write(last_words.encode() + b"\r\n")
+        self._hang_up()
+
+    def abort(self) -> None:
+        self.transport.abort()
+
+    def _hang_up(self) -> None:
+        if self._certain_end is None and not self.gone.done():
+            self.transport.close()
+            self._certain_end = self.loop.call_later(
+                self._limits.linger_seconds, self.transport.abort
+            )
+
+    def _start_afresh(self) -> None:
+        self.session = self._create_session()
+        self._set_rset_state()
+
+    def _set_rset_state(self) -> None:
+        self.envelope = self._create_envelope()
+
+    def _wait(self, then: Callable[[], None]) -> None:
+        self._stop_waiting()
+        self._received_before = self._received
+        self._window = self._house.door.patience
+        self._timer = self.loop.call_later(self._window, then)
+
+    def _stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _expire(self) -> None:
+        if not self._storing:
+            self._house.observe(Reason.TIMEOUT)
+        self.end("421 4.4.2 Too slow, good bye")
+
+    def _look_at_rate(self) -> None:
+        if self._received - self._received_before < self._limits.data_rate * self._window:
+            self._expire()
+        else:
+            self._wait(self._look_at_rate)
+
+    async def _handle_client(self) -> None:
+        try:
+            await self.push(f"220 {self.hostname} ESMTP")
+            while self._last_words is None:
+                self._wait(self._expire)
+                await self._serve_command()
+                self._keep_count()
+            if self._last_words and not self.transport.is_closing():
+                await self.push(self._last_words)
+        except (OSError, asyncio.IncompleteReadError) as gone:
+            log.debug("smtpd.gone", client=self.client, how=type(gone).__name__)
+        finally:
+            self._hang_up()
+
+    async def _serve_command(self) -> None:
+        try:
+            verb, _, argument = (await self._read_line()).partition(" ")
+            command = self._smtp_methods.get(verb.upper(), _unknown_command)
+            await command(argument.strip(" "))
+        except CommandError as refusal:
+            self._house.observe(refusal.reason)
+            if refusal.last:
+                self._last_words = refusal.reply
+            else:
+                await self.push(refusal.reply)
+        except asyncio.IncompleteReadError:
+            raise
+        except Exception as error:
+            if self.transport.is_closing():
+                raise
+            await self.push(await self.handle_exception(error))
+
+    async def _read_line(self) -> str:
+        try:
+            line = await self._reader.readuntil(b"\n")
+        except asyncio.LimitOverrunError:
+            raise CommandError("500 5.5.2 Line too long", last=True) from None
+        if len(line) > self._limits.line:
+            raise CommandError("500 5.5.2 Line too long")
+        if not line.endswith(b"\r\n"):
+            raise CommandError("500 5.5.2 Lines end with CR LF")
+        try:
+            text = line[:-2].decode()
+        except UnicodeDecodeError:
+            raise CommandError("500 5.5.2 Neither ASCII nor UTF-8") from None
+        if _UNPRINTABLE.search(text):
+            raise CommandError("500 5.5.2 Control characters")
+        return text
+
+    def _keep_count(self) -> None:
+        self._commands += 1
+        if self._last_words is not None:
+            return
+        if self._errors > self._limits.errors or self._commands > self._limits.commands:
+            self._house.observe(Reason.ERRORS)
+            self._last_words = "421 4.7.0 Too many errors or idle commands, good bye"
+
+    async def push(self, status: str | bytes) -> None:
+        """Write a reply, whose lines are split by CRLF, and wait while the client does not read."""
+        reply = status.encode("ascii", "replace") if isinstance(status, str) else status
+        if reply.startswith(b"5"):
+            self._errors += 1
+        self._writer.write(reply + b"\r\n")
+        await self._writer.drain()
+
+    async def handle_exception(self, error: Exception) -> str:
+        """Answer our own fault.  Its text may hold secrets: it is for those who debug."""
+        self._house.observe(Reason.TROUBLE)
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        file = PurePath(trace.tb_frame.f_code.co_filename).name if trace else ""
+        line = trace.tb_lineno if trace else 0
+        log.error("smtpd.trouble", error=type(error).__name__, file=file, line=line)
+        log.debug("smtpd.trouble.detail", exc_info=error)
+        self._set_rset_state()
+        return TROUBLE
+
+
+async def _unknown_command(_argument: str) -> None:
+    raise CommandError("500 5.5.1 Unknown command")

@@ -1,0 +1,100 @@
+"""The command line: a table of commands, of which only the one asked for is imported.
+
+An entry leads to a function, `module:function`, under one word or two (`rules check`: the first one
+stands in `GROUPS`), or to a whole group made by `carom.commands.group`, `module:app`.  The one-line
+help stands here too, so that `carom --help` imports no command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Annotated
+
+import typer
+
+from carom import __version__
+from carom.commands import group
+
+_IN = "carom.commands."
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": (f"{_IN}demo:demo", "See it work: everything in one process, real SMTP on loopback."),
+    "init": (f"{_IN}init:init", "Set up: settings, keys, and the DNS records to publish."),
+    "dns": (f"{_IN}dns:dns", "The DNS records to publish."),
+    "serve": (f"{_IN}serve:serve", "Run the service, or some of its roles."),
+    "send": (f"{_IN}send:send", "Submit a message through the running service."),
+    "classify": (f"{_IN}classify:classify", "What Carom makes of mail or of SMTP replies."),
+    "suppression check": (f"{_IN}suppression:check", "May this address be written to?"),
+    "suppression add": (f"{_IN}suppression:add", "Put an address on the list."),
+    "suppression remove": (f"{_IN}suppression:remove", "Take an address off the list."),
+    "suppression list": (f"{_IN}suppression:list_", "List entries."),
+    "suppression import": (f"{_IN}suppression:import_", "Put many addresses on the list."),
+    "suppression export": (f"{_IN}suppression:export", "Write the whole list."),
+    "rules check": (f"{_IN}rules:check", "Lint a rules file and run its examples."),
+    "keys add": (f"{_IN}keys:add", "Make an API key and show it, for the only time."),
+    "keys list": (f"{_IN}keys:list_", "List the keys of the database."),
+    "keys revoke": (f"{_IN}keys:revoke", "Revoke a key."),
+    "db upgrade": (f"{_IN}db:upgrade", "Bring the database to the newest schema."),
+    "settings": (f"{_IN}settings:settings", "The settings in force, secrets masked."),
+}
+GROUPS = {
+    "suppression": "The list of addresses that are not written to.",
+    "rules": "The rules that replies are judged by.",
+    "keys": "API keys.",
+    "db": "The database.",
+}
+
+
+def build(argv: Sequence[str]) -> typer.Typer:
+    """The application for these arguments: the command they name, and the names of the others."""
+    app = group("Self-hosted transactional mail that knows what became of every message.")
+    app.callback()(_root)
+    groups = {name: group(about) for name, about in GROUPS.items()}
+    words = [word for word in argv if not word.startswith("-")]
+    for path, (target, about) in COMMANDS.items():
+        names = path.split()
+        parent = groups[names[0]] if len(names) > 1 else app
+        if names == words[: len(names)]:
+            _attach(parent, names[-1], target, about)
+        else:
+            parent.command(names[-1], help=about)(_not_asked_for)
+    for name, named in groups.items():
+        if named.registered_commands:
+            app.add_typer(named, name=name)
+    return app
+
+
+def resolve(target: str) -> object:
+    """Import the `module:attribute` of a command."""
+    module, _, attribute = target.partition(":")
+    found: object = getattr(import_module(module), attribute)
+    return found
+
+
+def _attach(parent: typer.Typer, name: str, target: str, about: str) -> None:
+    command = resolve(target)
+    if isinstance(command, typer.Typer):
+        parent.add_typer(command, name=name, help=about)
+    elif callable(command):
+        parent.command(name)(command)
+    else:
+        raise TypeError(f"{target} is no command")
+
+
+def _not_asked_for() -> None:
+    raise AssertionError("a command that was not named was called")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"carom {__version__}")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")
+    ] = False,
+) -> None:
+    del version

@@ -1,0 +1,63 @@
+"""A small client of our own HTTP API, for the command line.
+
+Speaks to one service with one key.  What the service refuses becomes a `CaromError` with the
+problem document's own words (RFC 9457); so does a service that cannot be reached.
+"""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from typing import Any
+
+from carom.errors import CaromError
+
+MOST_OCTETS = 64_000_000
+"""Of an answer that is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    url: str  # http://host:port
+    key: str
+    timeout: float = 30.0
+
+    def post(self, path: str, body: dict[str, Any] | bytes, **headers: str) -> Any:
+        """`body` as JSON, or a ready RFC 5322 message as it is."""
+        if isinstance(body, bytes):
+            return self._call("POST", path, body, {"Content-Type": "message/rfc822", **headers})
+        data = json.dumps(body).encode()
+        return self._call("POST", path, data, {"Content-Type": "application/json", **headers})
+
+    def get(self, path: str) -> Any:
+        return self._call("GET", path, None, {})
+
+    def _call(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Any:
+        request = urllib.request.Request(  # noqa: S310  the URL is the operator's own
+            f"{self.url}{path}",
+            body,
+            {"Authorization": f"Bearer {self.key}", **headers},
+            method=method,
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=self.timeout) as answer:  # noqa: S310
+                return json.loads(answer.read(MOST_OCTETS))
+        except urllib.error.HTTPError as error:
+            raise CaromError(_problem(error)) from error
+        except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+            reason = getattr(error, "reason", error)
+            raise CaromError(
+                f"no service at {self.url} ({reason}); start it with `carom serve`, "
+                "or name it with --url"
+            ) from error
+
+
+def _problem(error: urllib.error.HTTPError) -> str:
+    try:
+        problem = json.loads(error.read(100_000))
+        where = f"{problem['field']}: " if problem.get("field") else ""
+        return f"{where}{problem.get('detail') or problem['title']}"
+    except (ValueError, KeyError, TypeError):
+        return f"the service answered {error.code} {error.reason}"

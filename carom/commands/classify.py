@@ -1,0 +1,156 @@
+"""`carom classify`: what Carom makes of mail or of SMTP replies, without any database.
+
+Prints one object a line with `--json` (the contract's shapes), a table otherwise; files in sorted
+path order, directories read recursively.  Every file and every reply gets its line: what cannot be
+read says why in `error`.  Exit 0 when all was read, whatever it means; 2 for wrong usage.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from analysis.advice import advise
+from analysis.facts import Kind, Reading, ReportedRecipient
+from analysis.reply import Reply
+from analysis.rulebook import Rulebook, shipped
+from analysis.verdict import Verdict
+from carom.errors import UsageError
+from ingest.mime import MAX_BYTES
+from ingest.parse import read_mail
+
+AUDIENCE = "user"
+LANGUAGES = ("en", "zh")
+
+
+def classify(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Files of one message each, or directories.")
+    ] = None,
+    reply: Annotated[str | None, typer.Option(help="One SMTP reply.")] = None,
+    replies: Annotated[
+        Path | None, typer.Option(help="A file of SMTP replies, one a line.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Say what mail or SMTP replies mean: kind, cause, whose fault, whether it lasts."""
+    given = [bool(paths), reply is not None, replies is not None]
+    if sum(given) != 1:
+        raise UsageError("name files or directories, or give --reply, or give --replies")
+    rulebook = shipped()
+    if paths:
+        _write(_of_files(paths, rulebook), as_json, _MAIL_COLUMNS)
+    else:
+        lines = [reply] if reply is not None else _lines_of(replies)
+        _write(_of_replies(lines, rulebook), as_json, _REPLY_COLUMNS)
+
+
+_MAIL_COLUMNS = ("file", "kind", "address", "category", "fault", "severity", "evidence")
+_REPLY_COLUMNS = ("category", "fault", "severity", "suppress", "rule", "reply")
+
+
+def _of_files(paths: list[Path], rulebook: Rulebook) -> Iterator[dict[str, Any]]:
+    for path in _files(paths):
+        try:
+            with path.open("rb") as file:
+                reading = read_mail(file.read(MAX_BYTES + 1), rulebook)
+        except OSError as trouble:
+            reading = Reading(Kind.NORMAL, error=f"cannot be opened: {trouble.strerror}")
+        yield describe(str(path), reading)
+
+
+def _files(paths: list[Path]) -> Iterator[Path]:
+    for path in sorted(paths):
+        if not path.exists():
+            raise UsageError(f"{path} does not exist; name a file or a directory")
+        yield from _below(path) if path.is_dir() else [path]
+
+
+def _below(folder: Path) -> list[Path]:
+    return sorted(
+        Path(root, name) for root, _, names in os.walk(folder) for name in names if name[0] != "."
+    )
+
+
+def _lines_of(file: Path | None) -> list[str]:
+    assert file is not None
+    try:
+        text = file.read_text(encoding="utf-8", errors="replace")
+    except OSError as trouble:
+        raise UsageError(f"{file} cannot be opened: {trouble.strerror}") from trouble
+    lines = text.split("\n")
+    return lines[:-1] if lines[-1] == "" else lines
+
+
+def _of_replies(lines: list[str], rulebook: Rulebook) -> Iterator[dict[str, Any]]:
+    for line in lines:
+        verdict = rulebook.classify(Reply.read(line))
+        yield {"reply": line, **_judgement(verdict)}
+
+
+def describe(name: str, reading: Reading) -> dict[str, Any]:
+    """The contract's object for one message."""
+    return {
+        "file": name,
+        "kind": reading.kind,
+        "feedback_type": reading.feedback_type,
+        "token": reading.token,
+        "error": reading.error,
+        "recipients": [_recipient(recipient) for recipient in reading.recipients],
+    }
+
+
+def _recipient(recipient: ReportedRecipient) -> dict[str, Any]:
+    return {
+        "address": recipient.address,
+        "original": recipient.original,
+        "action": recipient.action,
+        "status": recipient.status,
+        "reply_code": recipient.reply_code,
+        **_judgement(recipient.verdict),
+    }
+
+
+def _judgement(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "category": verdict.category,
+        "fault": verdict.fault,
+        "severity": verdict.severity,
+        "suppress": verdict.suppress,
+        "rule": verdict.rule,
+        "evidence": verdict.evidence,
+        "confidence": verdict.confidence,
+        "advice": {lang: advise(verdict.category, AUDIENCE, lang) for lang in LANGUAGES},
+    }
+
+
+def _write(rows: Iterator[dict[str, Any]], as_json: bool, columns: tuple[str, ...]) -> None:
+    if not as_json:
+        _table(rows, columns)
+        return
+    out = sys.stdout.buffer
+    for row in rows:
+        out.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+    out.flush()
+
+
+def _table(rows: Iterator[dict[str, Any]], columns: tuple[str, ...]) -> None:
+    table = Table(*columns)
+    for row in rows:
+        for recipient in row.get("recipients") or [{}]:
+            cells = {**row, **recipient, "evidence": str(recipient.get("evidence", ""))[:120]}
+            cells["evidence"] = row.get("error") or cells["evidence"]
+            table.add_row(*(_cell(cells.get(column)) for column in columns))
+    Console().print(table)
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else str(value).replace("[", r"\[")

@@ -1,0 +1,22 @@
+"""`carom demo`: everything in one process, on a throw-away database, against real SMTP."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from carom import logs
+from carom.demo.run import demo as run
+
+
+def demo(
+    messages: Annotated[int, typer.Option(help="How many.", min=1, max=100_000)] = 1_000,
+    serve: Annotated[bool, typer.Option("--serve", help="Stay up afterwards.")] = False,
+) -> int:
+    """Send, bounce, understand, suppress, measure: on loopback, with misbehaving providers."""
+    logs.configure("error", "console", sys.stderr)
+    return 0 if asyncio.run(run(messages, serve, Console())) else 1

@@ -1,0 +1,104 @@
+"""`carom serve`: run the roles until told to stop.
+
+SIGTERM and SIGINT stop it in order; a second one stops it at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from typing import Annotated
+
+import structlog
+import typer
+
+from carom import logs
+from carom.commands import ConfigOption
+from carom.engine import build
+from carom.errors import CaromError, SettingsError, UsageError
+from carom.roles import ALL, Role, running
+from carom.settings import Settings, load
+
+log = structlog.get_logger()
+
+
+def serve(
+    config: ConfigOption = None,
+    role: Annotated[
+        list[str] | None, typer.Option(help="all, sender, ingest or api; may be repeated.")
+    ] = None,
+) -> None:
+    """Run Carom."""
+    settings = load(config)
+    roles = _roles(role or ["all"])
+    _require(settings)
+    logs.configure(settings.log.level.value, settings.log.format.value, sys.stderr)
+    _run(settings, roles)
+
+
+def _roles(names: list[str]) -> frozenset[Role]:
+    if "all" in names:
+        return ALL
+    if unknown := [name for name in names if name not in set(Role)]:
+        raise UsageError(f"--role {unknown[0]}: expected all, {', '.join(Role)}")
+    return frozenset(Role(name) for name in names)
+
+
+def _require(settings: Settings) -> None:
+    """Settings without which nothing can be promised."""
+    if not settings.ingest.domain:
+        raise SettingsError(
+            "[ingest] domain: none is set, so bounces could not come back; `carom init` writes one"
+        )
+
+
+def _run(settings: Settings, roles: frozenset[Role]) -> None:
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(_serve(settings, roles))
+    else:
+        uvloop.run(_serve(settings, roles))
+
+
+async def _serve(settings: Settings, roles: frozenset[Role]) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    this = asyncio.current_task()
+    assert this is not None
+
+    def told_to_stop() -> None:
+        if stopping.is_set():
+            this.cancel()
+        stopping.set()
+
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, told_to_stop)
+    try:
+        async with await build(settings) as engine, running(engine, roles) as state:
+            log.info("carom.serving", roles=sorted(roles), **_ports(state.bound))
+            await _until(stopping, state.failed())
+    except asyncio.CancelledError:
+        raise CaromError("stopped at once by a second signal") from None
+
+
+def _ports(bound: object) -> dict[str, int]:
+    return {
+        name: port
+        for name in ("api", "metrics", "ingest")
+        if (port := getattr(bound, name)) is not None
+    }
+
+
+async def _until(stopping: asyncio.Event, failed: object) -> None:
+    """Until told to stop; a role that fails ends the process, since half a system lies."""
+    waits = {
+        asyncio.ensure_future(stopping.wait()),
+        asyncio.ensure_future(failed),  # type: ignore[call-overload]
+    }
+    done, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    for task in done:
+        task.result()

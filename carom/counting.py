@@ -1,0 +1,86 @@
+"""What the loops report, counted in the metrics of the contract.
+
+The loops know nothing of Prometheus; they tell an observer what was newly recorded, after its
+COMMIT.  Only new facts are told, so a replayed report is counted once.
+"""
+
+from __future__ import annotations
+
+from analysis.decide import counts_as_soft
+from analysis.facts import Kind
+from analysis.ledger import Recorded
+from analysis.lifecycle import Fact
+from analysis.metrics import Metrics
+from sender.record import Record
+from sender.submit import Receipt, Submission
+
+_OUTCOMES = {
+    Fact.ACCEPTED: "delivered",
+    Fact.REFUSED: "bounced",
+    Fact.SPENT: "expired",
+    Fact.WITHHELD: "suppressed",
+}
+
+
+class Counting:
+    """Observer of intake, sender and reader."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def submitted(self, submission: Submission, receipt: Receipt) -> None:
+        stream = self._metrics.stream(submission.stream)
+        self._metrics.submitted.labels(stream).inc()
+        for delivery in receipt.answer["deliveries"]:
+            if withheld := delivery.get("suppression"):
+                self._metrics.deliveries.labels(stream, "other", "suppressed").inc()
+                self._metrics.suppressed_sends.labels(stream, withheld["reason"]).inc()
+
+    def attempted(self, record: Record) -> None:
+        metrics = self._metrics
+        stream = metrics.stream(record.claim.stream)
+        provider = metrics.provider(record.provider)
+        if record.result != "withheld":
+            metrics.attempts.labels(provider, record.result).inc()
+        if outcome := _OUTCOMES.get(record.fact):
+            metrics.deliveries.labels(stream, provider, outcome).inc()
+        match record.fact:
+            case Fact.ACCEPTED:
+                waited = max(0.0, record.ended_at - record.claim.promised_at)
+                metrics.time_to_accept.labels(stream, provider).observe(waited)
+                metrics.tls.labels(record.tls or "none", "opportunistic").inc()
+            case Fact.WITHHELD:
+                reason = record.verdict.rule.partition("/")[2]
+                metrics.suppressed_sends.labels(stream, reason).inc()
+            case Fact.REFUSED:
+                self._bounce(stream, provider, record, "smtp")
+            case Fact.SPENT if counts_as_soft(record.verdict):
+                self._bounce(stream, provider, record, "smtp")
+
+    def read(self, kind: Kind) -> None:
+        self._metrics.inbound.labels(kind.value).inc()
+
+    def reported(self, fact: Recorded) -> None:
+        if fact.delivery_id is None:
+            return
+        metrics = self._metrics
+        stream, provider = metrics.stream(fact.stream), metrics.provider(fact.provider)
+        if fact.kind is Kind.BOUNCE:
+            self._bounce(stream, provider, fact, "dsn")
+        elif fact.kind is Kind.COMPLAINT:
+            type_ = fact.feedback_type if fact.feedback_type in _FEEDBACK else "other"
+            metrics.complaints.labels(stream, provider, type_).inc()
+
+    def refused(self, reason: str) -> None:
+        """The listener turned something away."""
+        self._metrics.refused.labels(reason).inc()
+
+    def _bounce(self, stream: str, provider: str, judged: Record | Recorded, source: str) -> None:
+        verdict = judged.verdict
+        self._metrics.bounces.labels(
+            stream, provider, verdict.category.value, verdict.fault.value, source
+        ).inc()
+
+
+_FEEDBACK = frozenset({"abuse", "fraud", "virus", "not-spam", "opt-out", "auth-failure"})
+"""RFC 5965 section 7.3 and RFC 6591; whatever else a report claims is `other`."""

@@ -1,0 +1,1 @@
+"""`carom demo`: the whole loop in one process, against mailbox providers that misbehave."""

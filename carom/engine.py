@@ -1,0 +1,253 @@
+"""The engine: every part of Carom made once from the settings, and handed what it needs.
+
+This is the composition root.  Parts know nothing of settings, of each other's making, or of the
+process they run in; `carom serve`, `carom demo` and the stories of the tests all build the same
+engine and choose which roles run.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from types import TracebackType
+
+from ulid import ULID
+
+from analysis import retry, suppression
+from analysis.batch import Batch
+from analysis.metrics import Gauges, Metrics
+from analysis.rulebook import Rulebook, shipped
+from analysis.store import Store
+from carom import ways
+from carom.counting import Counting
+from carom.opening import ready_store
+from carom.settings import Settings
+from carom.settings.keyfiles import dkim_keys, token_keys
+from ingest import inbox
+from ingest.parse import read_mail
+from ingest.worker import Pace as ReaderPace
+from ingest.worker import Reader
+from sender import queue
+from sender.connections import Connections, Limits
+from sender.delivery import Attempts
+from sender.intake import Intake, Terms
+from sender.outgoing import Outgoing, Unsubscribe
+from sender.queue import Claim, Prepared
+from sender.resolver import Resolver
+from sender.signing import Signer
+from sender.smtp import Timeouts
+from sender.submit import RANKS
+from sender.tokens import Token, Tokens
+from sender.worker import Pace, Worker
+
+DAY = 86_400.0
+
+
+def new_id() -> str:
+    """A lower-case ULID: ids of every kind sort by time."""
+    return str(ULID()).lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    settings: Settings
+    store: Store
+    metrics: Metrics
+    counting: Counting
+    tokens: Tokens
+    rulebook: Rulebook
+    intake: Intake
+    worker: Worker
+    reader: Reader
+    connections: Connections
+    resolver: Resolver
+    signers: ThreadPoolExecutor
+    clock: Callable[[], float]
+
+    async def gauges(self) -> Gauges:
+        """What a scrape reads from the database."""
+        now = self.clock()
+        return await self.store.read(
+            lambda tx: Gauges(
+                suppression.count_by_reason(tx, now), queue.depth(tx, now), inbox.unread(tx)
+            )
+        )
+
+    async def __aenter__(self) -> Engine:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.store.close)
+            stack.callback(self.signers.shutdown)
+            stack.push_async_callback(self.resolver.close)
+            stack.push_async_callback(self.connections.close)
+            stack.push_async_callback(self.intake.close)
+
+
+async def build(
+    settings: Settings,
+    *,
+    clock: Callable[[], float] = time.time,
+    chance: Callable[[], float] = random.random,
+) -> Engine:
+    """An engine ready to run; its database is opened and migrated.  Close it by `async with`."""
+    tokens = Tokens(token_keys(settings.tokens))
+    store = await ready_store(settings)
+    rulebook = shipped()
+    metrics = Metrics()
+    counting = Counting(metrics)
+    limits = settings.suppression.limits()
+    signers = ThreadPoolExecutor(2, "signer")
+    connections = _connections(settings)
+    resolver = ways.resolver(settings)
+    worker = Worker(
+        store,
+        _attempts(settings, store, tokens, rulebook, signers, connections, resolver, clock, chance),
+        node=settings.sender.hostname,
+        pace=_pace(settings),
+        limits=limits,
+        clock=clock,
+        observer=counting,
+    )
+    reader = Reader(
+        store,
+        lambda raw: read_mail(raw, rulebook),
+        owner_of=lambda local_part: _owner(tokens, local_part, clock()),
+        pace=ReaderPace(),
+        limits=limits,
+        clock=clock,
+        new_id=new_id,
+        observer=counting,
+    )
+    intake = Intake(
+        store,
+        tokens,
+        _terms(settings),
+        clock=clock,
+        new_id=new_id,
+        observer=counting,
+        wake=worker.wake,
+        lanes=1 if store.url.get_backend_name() == "sqlite" else 4,
+    )
+    return Engine(
+        settings,
+        store,
+        metrics,
+        counting,
+        tokens,
+        rulebook,
+        intake,
+        worker,
+        reader,
+        connections,
+        resolver,
+        signers,
+        clock,
+    )
+
+
+def _owner(tokens: Tokens, local_part: str, now: float) -> str | None:
+    found = tokens.read_return_path(local_part, now)
+    return found.subject_id if isinstance(found, Token) else None
+
+
+def _terms(settings: Settings) -> Terms:
+    sender = settings.sender
+    return Terms(
+        bounce_domain=settings.ingest.domain,
+        deadlines={name: getattr(sender.deadline, name) for name in RANKS},
+        classes={name: stream.class_.value for name, stream in settings.streams.items()},
+        token_lifetime=settings.tokens.lifetime_days * DAY,
+    )
+
+
+def _pace(settings: Settings) -> Pace:
+    sender = settings.sender
+    return Pace(
+        concurrency=sender.concurrency,
+        per_domain=max(2 * sender.site_connections, 2),
+        lease=sender.lease,
+    )
+
+
+def _connections(settings: Settings) -> Connections:
+    sender, wait = settings.sender, settings.sender.timeouts
+    return Connections(
+        ehlo_name=sender.hostname,
+        timeouts=Timeouts(
+            connect=wait.connect,
+            banner=wait.banner,
+            ehlo=wait.command,
+            mail=wait.command,
+            rcpt=wait.command,
+            data=wait.data,
+            block=wait.block,
+            dot=wait.dot,
+            quit=wait.quit,
+        ),
+        limits=Limits(
+            total=sender.concurrency,
+            per_site=sender.site_connections,
+            messages=sender.connection_messages,
+            idle=sender.connection_idle,
+            addresses=sender.mx_tries,
+        ),
+    )
+
+
+def _attempts(
+    settings: Settings,
+    store: Store,
+    tokens: Tokens,
+    rulebook: Rulebook,
+    signers: ThreadPoolExecutor,
+    connections: Connections,
+    resolver: Resolver,
+    clock: Callable[[], float],
+    chance: Callable[[], float],
+) -> Attempts:
+    async def prepare(claims: Sequence[Claim]) -> list[Prepared]:
+        now = clock()
+        return await store.read(lambda tx: queue.prepare(tx, claims, now))
+
+    schedule = settings.sender.schedule
+    return Attempts(
+        prepare=Batch[Claim, Prepared](prepare, lanes=2).put,
+        ways=ways.routes(settings, resolver, chance),
+        wires=connections,
+        finish=_outgoing(settings, tokens, clock).finish,
+        signers=signers,
+        judge=rulebook.classify,
+        schedules=tuple(retry.parse(getattr(schedule, name)) for name in RANKS),
+        clock=clock,
+        random=chance,
+    )
+
+
+def _outgoing(settings: Settings, tokens: Tokens, clock: Callable[[], float]) -> Outgoing:
+    signers: dict[str, list[Signer]] = defaultdict(list)
+    for signer in dkim_keys(settings):
+        signers[signer.domain].append(signer)
+    return Outgoing(
+        signers=signers,
+        default_domain=settings.sender.domain,
+        unsubscribe=Unsubscribe(
+            tokens,
+            settings.ingest.domain,
+            settings.api.public_url.rstrip("/"),
+            lifetime=365 * DAY,
+        ),
+        streams=frozenset(n for n, stream in settings.streams.items() if stream.unsubscribe),
+        clock=clock,
+    )

@@ -1,0 +1,93 @@
+"""The bounce listener, made from the engine: what it accepts, and where it stores it."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Sequence
+
+from analysis.batch import Batch
+from analysis.smtpd import Limits
+from carom.engine import Engine, new_id
+from carom.errors import SettingsError
+from carom.settings.listeners import IngestLimits, Tls
+from ingest import inbox
+from ingest.inbox import Raw
+from ingest.listener import Inbound, Listener
+from ingest.recipients import Recipients
+
+
+def listener(engine: Engine) -> Listener:
+    """The MX of the bounce domain, not yet bound."""
+    settings = engine.settings
+
+    async def keep(messages: Sequence[list[Raw]]) -> list[None]:
+        raws = [raw for message in messages for raw in message]
+        await engine.store.write(lambda tx: inbox.keep(tx, raws))
+        return [None] * len(messages)
+
+    batch: Batch[list[Raw], None] = Batch(keep)
+
+    async def store(inbound: Inbound) -> None:
+        await batch.put(raws_of(inbound))
+        engine.reader.wake()
+
+    return Listener(
+        [str(settings.ingest.listen)],
+        hostname=settings.sender.hostname,
+        recipients=Recipients(
+            settings.ingest.domain,
+            read_return_path=engine.tokens.read_return_path,
+            read_unsubscribe_address=engine.tokens.read_unsubscribe_address,
+        ),
+        store=store,
+        clock=engine.clock,
+        observe=lambda reason: engine.counting.refused(reason.value),
+        limits=_limits(settings.ingest.limits),
+        tls=_tls(settings.ingest.tls),
+    )
+
+
+def raws_of(inbound: Inbound) -> list[Raw]:
+    """One raw row for each address of ours: each is read by itself."""
+    return [
+        Raw(
+            id=new_id(),
+            received_at=inbound.received_at,
+            peer=inbound.peer,
+            helo=inbound.helo,
+            mail_from=inbound.mail_from,
+            recipient=accepted.address,
+            purpose=accepted.purpose,
+            subject_id=None if accepted.token is None else accepted.token.subject_id,
+            content=inbound.content,
+        )
+        for accepted in inbound.recipients
+    ]
+
+
+def _limits(given: IngestLimits) -> Limits:
+    return Limits(
+        connections=given.connections,
+        client_connections=given.connections_per_ip,
+        client_arrivals=given.connections_per_minute,
+        session_seconds=given.session,
+        command_seconds=given.command,
+        crowded_seconds=given.busy_command,
+        data_rate=given.min_rate,
+        recipients=given.recipients,
+        errors=given.errors,
+        commands=given.junk_commands,
+        message=given.message_size,
+        header=given.header,
+    )
+
+
+def _tls(given: Tls | None) -> ssl.SSLContext | None:
+    if given is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(given.cert, given.key)
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(f"[ingest] tls: {given.cert}: {error.strerror or error}") from error
+    return context

@@ -1,0 +1,125 @@
+"""Roles: what a process does.  `sender` sends, `ingest` listens and reads, `api` answers.
+
+One start, one shutdown path: what was started is stopped in reverse, each within its grace.  The
+database is the only meeting point of roles, so any mix of them in any number of processes is the
+same system.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import structlog
+from sqlalchemy import delete
+
+from analysis.schema import idempotency
+from analysis.store import StoreUnavailable
+from carom.engine import DAY, Engine
+from carom.http_server import serve_http
+from carom.listening import listener
+from carom.metrics_app import metrics_app
+from carom.settings.units import Endpoint
+from carom.web import create_app
+
+log = structlog.get_logger()
+
+GRACE = 20.0
+"""Seconds in which what is under way may end when a process stops."""
+
+
+class Role(StrEnum):
+    SENDER = "sender"
+    INGEST = "ingest"
+    API = "api"
+
+
+ALL = frozenset(Role)
+
+
+@dataclass(slots=True)
+class Bound:
+    """The ports that were really bound; a setting may say 0 for any."""
+
+    api: int | None = None
+    metrics: int | None = None
+    ingest: int | None = None
+
+
+@dataclass(slots=True)
+class Running:
+    bound: Bound = field(default_factory=Bound)
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    async def failed(self) -> None:
+        """Wait for a role to end by itself, which only a fault of ours makes it do; raise it."""
+        done, _ = await asyncio.wait(self.tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+
+
+@asynccontextmanager
+async def running(engine: Engine, roles: Collection[Role]) -> AsyncIterator[Running]:
+    """Run these roles of the engine for the length of the `async with`."""
+    stop = asyncio.Event()
+    state = Running()
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(_end, state, stop)
+        if Role.INGEST in roles:
+            door = listener(engine)
+            state.bound.ingest = (await door.start())[0][1]
+            stack.push_async_callback(door.close, GRACE)
+            state.tasks.append(asyncio.create_task(engine.reader.serve(stop)))
+        if Role.SENDER in roles:
+            state.tasks.append(asyncio.create_task(engine.worker.serve(stop)))
+        if Role.API in roles:
+            state.bound.api = await _web(state, engine, create_app(engine), "api", stop)
+        state.bound.metrics = await _web(state, engine, metrics_app(engine), "metrics", stop)
+        state.tasks.append(asyncio.create_task(_tidy(engine, stop)))
+        yield state
+
+
+async def _web(state: Running, engine: Engine, app: object, name: str, stop: asyncio.Event) -> int:
+    """Start an HTTP listener; returns its port once it is bound."""
+    api = engine.settings.api
+    where: Endpoint = api.listen if name == "api" else api.metrics_listen
+    bound: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    started: Callable[[int], None] = bound.set_result
+    task = asyncio.create_task(
+        serve_http(app, where.host, where.port, limits=api, stop=stop, started=started)
+    )
+    state.tasks.append(task)
+    await asyncio.wait({task, bound}, return_when=asyncio.FIRST_COMPLETED)
+    if not bound.done():
+        task.result()
+    return await bound
+
+
+async def _end(state: Running, stop: asyncio.Event) -> None:
+    stop.set()
+    if state.tasks:
+        _, late = await asyncio.wait(state.tasks, timeout=GRACE + 5)
+        for task in late:
+            task.cancel()
+    for result in await asyncio.gather(*state.tasks, return_exceptions=True):
+        if isinstance(result, Exception):
+            log.error("a role failed", error=repr(result))
+
+
+async def _tidy(engine: Engine, stop: asyncio.Event) -> None:
+    """Housekeeping that any node may do at any time."""
+    while not stop.is_set():
+        now = engine.clock()
+        old = delete(idempotency).where(idempotency.c.created_at < now - DAY)
+        try:
+            await engine.store.write(lambda tx, old=old: tx.execute(old) and None)  # type: ignore[misc]
+        except StoreUnavailable as error:
+            log.warning("tidying waits: the database is unavailable", error=str(error))
+        try:
+            async with asyncio.timeout(600.0):
+                await stop.wait()
+        except TimeoutError:
+            continue

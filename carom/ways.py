@@ -1,0 +1,60 @@
+"""Ways out, made from the settings: the resolver, the mail exchangers, the relay."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from carom.settings import Settings
+from carom.settings.sending import Relay as RelaySettings
+from carom.settings.sending import RelayTls
+from sender.mx import MailExchange
+from sender.resolver import Bounds, Resolver
+from sender.routes import Relay, Routes
+from sender.smtp import TlsMode
+
+
+def resolver(settings: Settings) -> Resolver:
+    """The resolver of these settings; close it when done."""
+    dns = settings.sender.dns
+    return Resolver(
+        [(server.host, server.port) for server in dns.nameservers],
+        clock=time.monotonic,
+        bounds=Bounds(dns.timeout, dns.lifetime, dns.concurrency, dns.cache),
+    )
+
+
+def routes(settings: Settings, resolver: Resolver, chance: Callable[[], float]) -> Routes:
+    """The routes of these settings.  `chance` gives numbers from 0 up to 1."""
+    sender = settings.sender
+    exchange = MailExchange(
+        resolver,
+        random=chance,
+        static={domain: str(target) for domain, target in sender.static_mx.items()},
+        allowed=sender.allow_networks,
+    )
+    relay = _relay(sender.relay) if sender.relay is not None else None
+    return Routes(exchange, relay=relay, static=frozenset(sender.static_mx))
+
+
+_MODES = {
+    RelayTls.REQUIRED: TlsMode.VERIFIED,
+    RelayTls.IMPLICIT: TlsMode.VERIFIED,
+    RelayTls.OPPORTUNISTIC: TlsMode.OPPORTUNISTIC,
+    RelayTls.NONE: TlsMode.NONE,
+}
+
+
+def _relay(given: RelaySettings) -> Relay:
+    """A password asks for verified TLS, unless the relay is on loopback or TLS is ruled out."""
+    mode = _MODES[given.tls]
+    if given.user and mode is TlsMode.OPPORTUNISTIC:
+        mode = TlsMode.NONE if given.host.host in ("127.0.0.1", "::1") else TlsMode.VERIFIED
+    return Relay(
+        given.host.host,
+        given.host.port,
+        tls=mode,
+        implicit_tls=given.tls is RelayTls.IMPLICIT,
+        username=given.user or None,
+        password=given.password.get_secret_value() or None,
+    )

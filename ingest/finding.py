@@ -1,0 +1,185 @@
+"""A `Finding`: what a report says about one recipient, and which words of it decide.
+
+A report holds several accounts of one failure: the remote system's answer, the status the
+reporting system chose, a sentence for people, the whole transcript.  The remote answer is asked
+first, the others only where it says nothing; a rule that knows the words beats one that only knows
+the code, wherever it finds them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from analysis.facts import ReportedRecipient
+from analysis.providers import OTHER, provider_of
+from analysis.reply import Reply, Stage, clean
+from analysis.rulebook import Rulebook
+from analysis.verdict import UNKNOWN, Category, Verdict
+from ingest.wording import SPENT
+
+_CODE = re.compile(
+    r"(?<![\w.:/-])([245][0-5]\d)"
+    r"(?:[ \-]{1,3}[#(\[']{0,2}([245]\.\d{1,3}\.\d{1,3})\b)?(?=[\s:;,#'\"-]|$)",
+    re.ASCII,
+)
+_ENHANCED = re.compile(r"(?<![\d.])([245]\.\d{1,2}\.\d{1,3})(?![.\d])", re.ASCII)
+_REPEATED = re.compile(r"(?<=\s)([45]\d\d)[ -](?:#?([245]\.\d{1,3}\.\d{1,3})\s)?", re.ASCII)
+_STATUS = re.compile(r"\s{0,10}([245]\.\d{1,3}\.\d{1,3})(?![.\d])", re.ASCII)
+_COMMENT = re.compile(r"\(([^()]{4,200})\)")
+_WRAPPED = re.compile(r"[245]\.\d\.\d - .{1,80}? (\d{3})[- ]'(.+)'", re.ASCII | re.DOTALL)
+_SPENT = frozenset({Category.NETWORK, Category.SYSTEM, Category.UNKNOWN})
+_WEAK = ("enhanced/", "codes/")
+GENERIC = frozenset({"5.0.0", "4.0.0", "2.0.0", "5.5.0", "4.5.0", "5.7.0", "4.7.0"})
+"""Statuses that say no more than their first digit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One recipient of a report as read.  `words` is the best account, `spare` further ones."""
+
+    address: str
+    words: str = ""
+    action: str = "failed"
+    status: str = ""  # as written, comment and all
+    original: str = ""
+    remote_mta: str = ""
+    spare: tuple[str, ...] = ()
+
+
+class Witness(Protocol):
+    """Who else may be asked about a recipient: the notice for people, read only when needed."""
+
+    def near(self, address: str) -> tuple[str, ...]:
+        """Accounts that stand beside the address, best first."""
+        ...
+
+    def whole(self) -> str:
+        """Everything it says; boilerplate too, so it is asked last."""
+        ...
+
+
+def status_of(text: str) -> str | None:
+    """The enhanced code a Status field begins with.  RFC 3464 section 2.3.4."""
+    match = _STATUS.match(text)
+    return match[1] if match else None
+
+
+def reply_in(words: str, status: str | None = None, host: str = "", domain: str = "") -> Reply:
+    """The reply that the words report: its codes wherever they stand, the text without them."""
+    words = _unwrapped(clean(words))
+    code: int | None = None
+    enhanced: str | None = None
+    match = _CODE.search(words)
+    if match is not None:
+        code, enhanced = int(match[1]), match[2]
+        words = _unrepeated(words, match[1])
+    if enhanced is None:
+        inside = _ENHANCED.search(words)
+        enhanced = inside[1] if inside else None
+    if status is not None and _fits(status, code) and (enhanced is None or enhanced in GENERIC):
+        enhanced = status
+    provider = provider_of([host] if host else [], domain)
+    if provider == OTHER and domain:
+        provider = provider_of([], domain)
+    return Reply(code, enhanced, words, Stage.REPORT, provider, host)
+
+
+def _unwrapped(words: str) -> str:
+    """The remote reply that Cisco's gateways quote: `5.1.0 - Unknown address error 550-'...'`."""
+    match = _WRAPPED.match(words)
+    return f"{match[1]} {match[2]}" if match else words
+
+
+def _fits(status: str, code: int | None) -> bool:
+    return code is None or status[0] == str(code)[0]
+
+
+def _unrepeated(words: str, code: str) -> str:
+    """Without the codes that a wrapped multi-line reply repeats on each of its lines."""
+    return _REPEATED.sub(lambda m: "" if m[1] == code else m[0], " " + words).strip()
+
+
+def judge(finding: Finding, rulebook: Rulebook, witness: Witness) -> ReportedRecipient:
+    """What the finding means, as a line of the reading."""
+    status = status_of(finding.status)
+    if finding.action in ("delivered", "relayed", "expanded"):
+        return _line(finding, status, reply_in(finding.words, status), UNKNOWN)
+    reply, verdict = _decide(finding, status, rulebook, witness)
+    if finding.action == "failed" and verdict.category in _SPENT and _gave_up(finding, witness):
+        verdict = rulebook.classify(Reply(None, "4.4.7", "message expired", Stage.REPORT))
+    return _line(finding, status, reply, verdict)
+
+
+def _gave_up(finding: Finding, witness: Witness) -> bool:
+    """Whether the queue's time ran out, so that the last trouble on the way was one of many."""
+    if finding.status.startswith(("4.4.7", "5.4.7")):
+        return True
+    return SPENT.search(" ".join((finding.words, finding.status, witness.whole()))) is not None
+
+
+def _decide(
+    finding: Finding, status: str | None, rulebook: Rulebook, witness: Witness
+) -> tuple[Reply, Verdict]:
+    """The account that a rule knows best: words before codes, earlier accounts before later."""
+    domain = finding.address.rpartition("@")[2]
+    best: tuple[Reply, Verdict] | None = None
+    for words in _accounts(finding, witness):
+        reply = reply_in(words, status, finding.remote_mta, domain)
+        verdict = rulebook.classify(reply)
+        if _knows_words(verdict):
+            return reply, verdict
+        if best is None or verdict.confidence > best[1].confidence:
+            best = (reply, verdict)
+    if best is None or best[1].category is Category.UNKNOWN:
+        reply = reply_in(witness.whole(), status, finding.remote_mta, domain)
+        best = _better(best, (reply, rulebook.classify(reply)))
+    return best
+
+
+def _better(
+    first: tuple[Reply, Verdict] | None, last: tuple[Reply, Verdict]
+) -> tuple[Reply, Verdict]:
+    return last if first is None or last[1].category is not Category.UNKNOWN else first
+
+
+def _knows_words(verdict: Verdict) -> bool:
+    return verdict.category is not Category.UNKNOWN and not verdict.rule.startswith(_WEAK)
+
+
+def _accounts(finding: Finding, witness: Witness) -> Iterator[str]:
+    """Every account of the failure, best first; the bare status where there is no other."""
+    told = False
+    for words in (finding.words, *finding.spare, _told_by(finding.status)):
+        told = told or bool(words)
+        if words:
+            yield words
+    near = [words for words in witness.near(finding.address) if words.strip()]
+    yield from near if near or told else [""]
+
+
+def _told_by(status: str) -> str:
+    """Words in a Status field: a comment, or a reply that somebody wrote there instead."""
+    if status_of(status) is None:
+        return status.strip() if any(c.isalpha() for c in status) else ""
+    comment = _COMMENT.search(status)
+    return comment[1] if comment is not None else ""
+
+
+def _line(
+    finding: Finding, status: str | None, reply: Reply, verdict: Verdict
+) -> ReportedRecipient:
+    if status is None or status in GENERIC:
+        status = reply.enhanced or status
+    return ReportedRecipient(
+        address=finding.address,
+        action=finding.action,
+        status=status,
+        reply_code=None if reply.code is None else str(reply.code),
+        diagnostic=clean(finding.words or reply.text),
+        remote_mta=clean(finding.remote_mta, 255),
+        original=finding.original or None,
+        verdict=verdict,
+    )

@@ -1,0 +1,113 @@
+"""The bounce listener: the MX of the bounce domain.
+
+A message is answered 250 when `store` has returned, which means COMMIT, and never before.  If
+`store` fails, or takes too long, the answer is 451: the message stays with its sender and comes
+again, so `store` must bear the same message twice.  Once begun, it is not cancelled because the
+sender went away; only `close` does that, after its grace.
+
+All else that is refused, and how much is borne, is told in `analysis.smtpd` and `recipients`.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from analysis.smtpd import Conversation, Door, Limits, Reason, Server
+from ingest.recipients import Accepted, Recipients
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """One message as it came, for one or more addresses of ours."""
+
+    peer: str  # the client's IP address
+    helo: str
+    mail_from: str  # `` for the null sender
+    recipients: tuple[Accepted, ...]
+    content: bytes  # CRLF line ends, no NUL
+    received_at: float  # Unix seconds
+    tls: bool
+
+
+Store = Callable[[Inbound], Awaitable[None]]
+
+
+class _Incoming:
+    """What is done with mail on one connection: its `smtpd.Handler`."""
+
+    def __init__(self, recipients: Recipients, store: Store, clock: Callable[[], float]) -> None:
+        self._recipients = recipients
+        self._store = store
+        self._clock = clock
+        self._accepted: list[Accepted] = []
+
+    async def mail(self, _talk: Conversation, _sender: str) -> str:
+        self._accepted = []
+        return "250 2.1.0 OK"
+
+    async def recipient(self, _talk: Conversation, address: str) -> str:
+        self._accepted.append(self._recipients.find(address, self._clock()))
+        return "250 2.1.5 OK"
+
+    async def message(self, talk: Conversation, content: bytes) -> str:
+        inbound = Inbound(
+            peer=talk.client,
+            helo=talk.helo,
+            mail_from=talk.sender,
+            recipients=tuple(self._accepted),
+            content=content,
+            received_at=self._clock(),
+            tls=talk.encrypted,
+        )
+        await self._store(inbound)
+        return "250 2.0.0 Stored"
+
+
+class Listener:
+    """`observe` is told each refusal; `clock` gives Unix seconds."""
+
+    def __init__(
+        self,
+        listen: Sequence[str],
+        *,
+        hostname: str,
+        recipients: Recipients,
+        store: Store,
+        clock: Callable[[], float],
+        observe: Callable[[Reason], None],
+        limits: Limits | None = None,
+        door: Door | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        limits = limits or Limits()
+        self._server = Server(
+            listen,
+            lambda: _Incoming(recipients, store, clock),
+            hostname=hostname,
+            limits=limits,
+            door=door or Door(limits),
+            observe=observe,
+            tls=tls,
+        )
+
+    @property
+    def open(self) -> int:
+        """Connections there are."""
+        return self._server.open
+
+    async def start(self) -> list[tuple[str, int]]:
+        """Bind every address or none (`OSError`); return the hosts and ports."""
+        bound = await self._server.start()
+        log.info("listener.open", bound=bound)
+        return bound
+
+    async def close(self, grace: float) -> None:
+        """Let what is under way come to its answer within `grace` seconds, then end it."""
+        await self._server.close(grace)
+        log.info("listener.closed")

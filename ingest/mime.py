@@ -1,0 +1,371 @@
+"""Hostile bytes made into a flat list of parts, in time and memory that the limits below bound.
+
+Owns the byte level: line ends, header blocks, multipart boundaries, transfer encodings, charsets.
+A splitter of our own instead of `email.parser`: that one recurses by nesting, copies every line and
+takes seconds for a crafted megabyte (docs of each limit).  Only what reports need is kept: nothing
+is ever re-serialised from here.
+
+Promises: never raises for any bytes; walks without recursion; each byte is looked at a bounded
+number of times.  What is over a limit is left unread and named in `Mail.defects`.
+Refuses: to open compressed parts, and to decode a charset outside `_CHARSETS` (utf-7, idna and the
+Python codecs are attacks, not languages).
+"""
+
+from __future__ import annotations
+
+import binascii
+import html
+import re
+from collections.abc import Set
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Final
+
+MAX_BYTES: Final = 10_000_000
+"""Bytes of a message that are looked at; the listener accepts no more."""
+MAX_HEADER_BYTES: Final = 100_000
+MAX_HEADER_LINES: Final = 2_000
+MAX_PARTS: Final = 200
+MAX_DEPTH: Final = 20
+MAX_SCAN_BYTES: Final = 4_000_000
+"""Bytes searched for the boundaries of one multipart."""
+MAX_TEXT: Final = 64_000
+"""Characters of a decoded part that are read."""
+MAX_LINE: Final = 2_000
+"""Characters of a line that are read."""
+
+_HEADER_LINE = re.compile(r"\n(?![ \t])")
+_FIELD_NAME = re.compile(r"[!-9;-~]{1,80}[ \t]{0,4}:", re.ASCII)
+_TYPE = re.compile(r"\s{0,20}([\w.+-]{1,60}/[\w.+-]{1,80})", re.ASCII)
+_PARAMETER = re.compile(
+    r';[\s;]{0,40}([\w*-]{1,40})\s{0,10}=\s{0,10}(?:"([^"]{0,300})"|([^\s;"]{1,300}))', re.ASCII
+)
+_WORD = re.compile(
+    r"=\?([\w.:-]{1,40})(?:\*[\w-]{0,20})?\?([bBqQ])\?([^?]{0,2000})\?=(?:\s{1,20}(?==\?))?",
+    re.ASCII,
+)
+_NOT_BASE64 = bytes(
+    set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
+)
+_CHARSETS = re.compile(
+    r"us-ascii|ascii|utf-?8|iso-?8859-?\d{1,2}|windows-125\d|cp125\d|cp437|cp85\d|cp93[26]|cp949"
+    r"|koi8-[ru]|gb2312|gbk|gb18030|hz-gb-2312|big5(?:-?hkscs)?|euc-?(?:jp|kr|cn)|shift_?-?jis|sjis"
+    r"|iso-2022-(?:jp(?:-[123])?|kr)|ks_c_5601-1987|tis-620|macroman"
+)
+_SUPERSET = {"gb2312": "gb18030", "gbk": "gb18030", "euc-cn": "gb18030", "us-ascii": "utf-8"}
+_MESSAGES = frozenset({"message/rfc822", "message/global", "message/partial"})
+_HEADERS_ONLY = frozenset(
+    {
+        "text/rfc822-headers",
+        "text/rfc822-header",
+        "message/rfc822-headers",
+        "message/global-headers",
+    }
+)
+_BREAK = re.compile(
+    r"<(?:br|/?p|/?div|/?tr|/?li|/?h[1-6]|/?table|/?blockquote)\b[^<>]*>", re.IGNORECASE
+)
+_TAG = re.compile(r"<[^<>\n]*(?:\n[^<>\n]*){0,30}>")
+
+
+class Headers:
+    """A header block: names without case, values unfolded, every repetition kept in order."""
+
+    __slots__ = ("_values", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._values: dict[str, list[str]] = {}
+        for line in _HEADER_LINE.split(text, MAX_HEADER_LINES)[:MAX_HEADER_LINES]:
+            if match := _FIELD_NAME.match(line):
+                name = line[: match.end() - 1].rstrip().lower()
+                value = line[match.end() :].replace("\n", " ").strip()
+                self._values.setdefault(name, []).append(value)
+
+    def get(self, name: str) -> str:
+        """The first value of a field as it stands, '' where there is none."""
+        values = self._values.get(name)
+        return values[0] if values else ""
+
+    def all(self, name: str) -> list[str]:
+        return self._values.get(name, [])
+
+    def word(self, name: str) -> str:
+        """The first value with its encoded words decoded.  RFC 2047."""
+        return decode_words(self.get(name))
+
+    @property
+    def names(self) -> Set[str]:
+        return self._values.keys()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._values
+
+    def __bool__(self) -> bool:
+        return bool(self._values)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One leaf of the message.  `body` is as sent; `text` is decoded, cut, with `\\n` line ends."""
+
+    headers: Headers
+    type: str  # lower case, `text/plain` where nothing readable is said
+    parameters: dict[str, str]
+    body: bytes
+    depth: int
+
+    @cached_property
+    def filename(self) -> str:
+        disposition = _parameters(self.headers.get("content-disposition"))
+        name = disposition.get("filename") or self.parameters.get("name") or ""
+        return decode_words(name)
+
+    @property
+    def is_message(self) -> bool:
+        """Whether the part is returned mail, whole or only its headers."""
+        return self.type in _MESSAGES or self.type in _HEADERS_ONLY
+
+    @cached_property
+    def decoded(self) -> bytes:
+        """The start of the body without its transfer encoding.  RFC 2045 section 6."""
+        encoding = self.headers.get("content-transfer-encoding").lower()
+        if "base64" in encoding:
+            return _base64(self.body[: MAX_TEXT * 6])
+        if "quoted-printable" in encoding:
+            return binascii.a2b_qp(self.body[: MAX_TEXT * 6])
+        return self.body[: MAX_TEXT * 4]
+
+    @cached_property
+    def text(self) -> str:
+        text = decode_text(self.decoded, self.parameters.get("charset", ""))
+        return text.replace("\r\n", "\n").replace("\r", "\n")[:MAX_TEXT]
+
+    @cached_property
+    def plain(self) -> str:
+        """The text as people read it: HTML without its tags."""
+        return html_to_text(self.text) if self.type == "text/html" else self.text
+
+
+@dataclass(frozen=True)
+class Mail:
+    """A message: its header block, its leaves in order, what could not be read."""
+
+    headers: Headers
+    type: str
+    parameters: dict[str, str]
+    parts: tuple[Part, ...]
+    body: bytes
+    defects: tuple[str, ...] = ()
+
+    def first(self, *types: str) -> Part | None:
+        return next((part for part in self.parts if part.type in types), None)
+
+    @cached_property
+    def notice(self) -> str:
+        """What the report says to people: every plain text, or the HTML where there is none."""
+        readable = [part for part in self.parts if part.type in ("text/plain", "text/html")]
+        plain = [part.plain for part in readable if part.type == "text/plain" and not part.filename]
+        if not any(text.strip() for text in plain):
+            plain = [part.plain for part in readable]
+        return "\n".join(plain)[:MAX_TEXT]
+
+    @cached_property
+    def returned(self) -> Headers:
+        """Header block of the first returned message; empty where none came back as a part."""
+        for part in self.parts:
+            if part.is_message:
+                block = part.decoded if part.headers.get("content-transfer-encoding") else part.body
+                return Headers(_split(block.lstrip(b"\n"))[0])
+        return Headers("")
+
+
+@dataclass
+class _Walk:
+    parts: list[Part] = field(default_factory=list)
+    defects: list[str] = field(default_factory=list)
+    seen: int = 0
+
+    def defect(self, words: str) -> None:
+        if words not in self.defects:
+            self.defects.append(words)
+
+
+def read_mime(raw: bytes) -> Mail:
+    """Take a message apart.  Any bytes give a `Mail`, if only one with a single text part."""
+    walk = _Walk()
+    if len(raw) > MAX_BYTES:
+        walk.defect(f"only the first {MAX_BYTES} bytes were read")
+    data = _lines(raw[:MAX_BYTES])
+    head, body = _split(data)
+    headers = Headers(head)
+    if len(head) >= MAX_HEADER_BYTES or head.count("\n") >= MAX_HEADER_LINES:
+        walk.defect("the header is too long")
+    kind, parameters = content_type(headers)
+    _collect(walk, headers, kind, parameters, body)
+    return Mail(headers, kind, parameters, tuple(walk.parts), body, tuple(walk.defects))
+
+
+def _collect(
+    walk: _Walk, headers: Headers, kind: str, parameters: dict[str, str], body: bytes
+) -> None:
+    """Walk the tree in reading order with a stack, not the interpreter's."""
+    stack = [(headers, kind, parameters, body, 0)]
+    while stack:
+        headers, kind, parameters, body, depth = stack.pop()
+        boundary = parameters.get("boundary", "").rstrip() if kind.startswith("multipart/") else ""
+        pieces = _pieces(walk, body, boundary, depth) if boundary else []
+        if not pieces:
+            leaf = "text/plain" if kind.startswith("multipart/") else kind
+            walk.parts.append(Part(headers, leaf, parameters, body, depth))
+            continue
+        for piece in reversed(pieces):
+            inner_head, inner_body = _split(piece)
+            inner = Headers(inner_head)
+            inner_kind, inner_parameters = content_type(inner)
+            stack.append((inner, inner_kind, inner_parameters, inner_body, depth + 1))
+
+
+def _pieces(walk: _Walk, body: bytes, boundary: str, depth: int) -> list[bytes]:
+    """Cut a multipart body at its delimiter lines.  RFC 2046 section 5.1.1."""
+    if depth >= MAX_DEPTH:
+        walk.defect("parts are nested too deep")
+        return []
+    delimiter = b"\n--" + boundary.encode("utf-8", "replace")
+    scanned = b"\n" + body[:MAX_SCAN_BYTES]
+    pieces: list[bytes] = []
+    begin = -1
+    at = scanned.find(delimiter)
+    while at >= 0:
+        line_end = scanned.find(b"\n", at + len(delimiter))
+        line_end = len(scanned) if line_end < 0 else line_end
+        rest = scanned[at + len(delimiter) : min(line_end, at + len(delimiter) + 80)].strip()
+        if rest in (b"", b"--"):
+            if begin >= 0:
+                pieces.append(scanned[begin:at])
+                walk.seen += 1
+            begin = line_end + 1
+            if rest == b"--":
+                return pieces
+            if walk.seen >= MAX_PARTS:
+                walk.defect("too many parts")
+                return pieces
+        at = scanned.find(delimiter, max(line_end, at + 1))
+    if 0 <= begin < len(scanned):  # the closing delimiter is missing
+        pieces.append(scanned[begin:])
+    return pieces
+
+
+def _lines(raw: bytes) -> bytes:
+    if b"\r" in raw:
+        raw = raw.replace(b"\r\n", b"\n")
+        if b"\n" not in raw[:MAX_HEADER_BYTES]:
+            raw = raw.replace(b"\r", b"\n")
+    return raw.lstrip(b"\n")
+
+
+def _split(data: bytes) -> tuple[str, bytes]:
+    """Header block and body of a message or part."""
+    if data[:1] == b"\n":
+        return "", data[1:]
+    if data[:5] in (b"From ", b">From"):  # an mbox line in front
+        end = data.find(b"\n")
+        data = data[end + 1 :] if 0 <= end < 300 else data
+    end = data.find(b"\n\n", 0, MAX_HEADER_BYTES)
+    if end < 0:
+        end = data.find(b"\n \n", 0, MAX_HEADER_BYTES)  # a blank line that kept a space
+    if end < 0:
+        block, body = data[:MAX_HEADER_BYTES], data[MAX_HEADER_BYTES:]
+    else:
+        block, body = data[:end], data[end + 2 :]
+    head = _guess(block)
+    if not _FIELD_NAME.match(head):
+        return "", data
+    return head, body
+
+
+def content_type(headers: Headers) -> tuple[str, dict[str, str]]:
+    value = headers.get("content-type")[:2_000]
+    match = _TYPE.match(value)
+    return (match[1].lower() if match else "text/plain"), _parameters(value)
+
+
+def _parameters(value: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for match in _PARAMETER.finditer(value[:2_000]):
+        found.setdefault(match[1].lower().rstrip("*"), match[2] or match[3] or "")
+    return found
+
+
+def _base64(body: bytes) -> bytes:
+    end = body.find(b"=")
+    data = body.translate(None, _NOT_BASE64) if end < 0 else body[:end].translate(None, _NOT_BASE64)
+    return binascii.a2b_base64(data[: len(data) // 4 * 4] + _padding(data))
+
+
+def _padding(data: bytes) -> bytes:
+    over = len(data) % 4
+    return data[-over:] + b"=" * (4 - over) if over > 1 else b""
+
+
+def decode_text(data: bytes, charset: str) -> str:
+    """Decode with a charset that is a language's, else as it looks.  Never raises."""
+    name = charset.strip().lower().strip("\"'")
+    if not _CHARSETS.fullmatch(name):
+        return _guess(data)
+    try:
+        text = data.decode(_SUPERSET.get(name, name), "replace")
+    except (LookupError, UnicodeError):
+        return _guess(data)
+    return _guess(data) if name in ("us-ascii", "ascii") else text
+
+
+def _guess(data: bytes) -> str:
+    """UTF-8 where it is that, else a byte a character, which loses nothing."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        whole = data[: error.start]
+        if error.start >= len(data) - 3 and not whole.isascii():  # cut inside a character
+            return whole.decode("utf-8")
+        return data.decode("latin-1")
+
+
+def decode_words(value: str) -> str:
+    """Decode encoded words.  RFC 2047; what cannot be decoded is left as it stands."""
+    if "=?" not in value:
+        return value
+    return _WORD.sub(_word, value[:MAX_LINE])
+
+
+def _word(match: re.Match[str]) -> str:
+    data = match[3].encode("utf-8", "replace")
+    raw = _base64(data) if match[2] in "bB" else binascii.a2b_qp(data, header=True)
+    return decode_text(raw, match[1])
+
+
+def html_to_text(page: str) -> str:
+    """Text of an HTML page, a line per block; styles, scripts and comments left out."""
+    for begin, end in (("<style", "</style>"), ("<script", "</script>"), ("<!--", "-->")):
+        page = _without(page, begin, end)
+    page = _TAG.sub("", _BREAK.sub("\n", page))
+    try:
+        page = html.unescape(page)
+    except ValueError:  # a character number of thousands of digits
+        return page
+    return page.replace("\xa0", " ")
+
+
+def _without(page: str, begin: str, end: str) -> str:
+    lower = page.lower()
+    if len(lower) != len(page) or begin not in lower:
+        return page
+    kept: list[str] = []
+    at = 0
+    while (start := lower.find(begin, at)) >= 0:
+        kept.append(page[at:start])
+        stop = lower.find(end, start)
+        if stop < 0:
+            return "".join(kept)
+        at = stop + len(end)
+    return "".join([*kept, page[at:]])

@@ -1,0 +1,72 @@
+"""Who wrote a message: a mail system about a failure, or a person.
+
+A notice in prose is believed only from a mail system, since people write about bounces, quote them
+and pass them on; a false bounce costs an innocent recipient.  Decided from the header alone.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ingest.dialects import fml
+from ingest.mime import Mail
+
+_DAEMON = re.compile(
+    r"mailer[-_. ]?da?emon|postmaster|mail[-_. ]?daemon|mdaemon|microsoftexchange|bounces?[@+]"
+    r"|mail delivery|delivery (?:sub)?system|mail\.delivery\.system|(?:system|mail) administrator",
+    re.IGNORECASE,
+)
+_FAILURE_SUBJECT = re.compile(
+    r"undeliver|un-deliver|not deliver|returned mail|bounced mail|failure notice|user unknown"
+    r"|deliver\w{0,3} (?:status|fail|problem|error|notif|report|delayed)|delivery has failed"
+    r"|mail (?:system )?error|mail (?:could not|cannot)|mail failure|failed (?:mail|delivery)"
+    r"|(?:message|mail) (?:delayed|undeliver|not)|could not be (?:sent|delivered)|non[- ]?remis"
+    r"|\u9000\u4fe1|\u9000\u4ef6|\u6295\u9012\u5931\u8d25|\u53d1\u9001\u5931\u8d25"
+    r"|unzustellbar|nicht zugestellt|недостав|не доставлен|配信不能|配信エラー",
+    re.IGNORECASE,
+)
+_ANSWER = re.compile(
+    r"\s{0,5}(re|fwd?|aw|wg|tr|sv|rv|enc|\u8f6c\u53d1|\u56de\u590d|答复)\s{0,3}[:\uff1a]",
+    re.IGNORECASE,
+)
+_BY_HAND = frozenset({"in-reply-to", "references", "x-mailer", "user-agent", "list-id"})
+
+
+def is_daemon(mail: Mail) -> bool:
+    """Whether the author is a mail system by name."""
+    return _DAEMON.search(mail.headers.word("from")[:500]) is not None
+
+
+def is_from_system(mail: Mail) -> bool:
+    """Whether a mail system, not a person, wrote the message."""
+    headers = mail.headers
+    if is_daemon(mail) or "x-failed-recipients" in headers or fml.wrote(headers):
+        return True
+    if headers.get("from").strip() in ("<>", "") or headers.get("return-path").strip() == "<>":
+        return True
+    return is_status_report(mail) or _speaks_of_failure(mail)
+
+
+def is_failure_notice(mail: Mail) -> bool:
+    """Whether the header alone tells a failure, even if nobody can say whose."""
+    nobody = mail.headers.get("from").rstrip().endswith("<>")
+    return (is_daemon(mail) or nobody) and _speaks_of_failure(mail)
+
+
+def _speaks_of_failure(mail: Mail) -> bool:
+    return _FAILURE_SUBJECT.search(mail.headers.word("subject")[:500]) is not None
+
+
+def is_status_report(mail: Mail) -> bool:
+    """Whether the message calls itself a delivery report.  RFC 6522 section 3."""
+    return mail.parameters.get("report-type", "").lower() == "delivery-status"
+
+
+def is_passed_on(mail: Mail) -> bool:
+    """Whether somebody answers or passes on a bounce: the failure is no news of ours."""
+    if is_daemon(mail) or is_status_report(mail):
+        return False
+    answer = _ANSWER.match(mail.headers.word("subject"))
+    if answer is None:
+        return False
+    return answer[1].lower() != "re" or not _BY_HAND.isdisjoint(mail.headers.names)

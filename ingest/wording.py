@@ -1,0 +1,143 @@
+"""Words by which reports can be known, in the languages that providers write.
+
+Patterns only, compiled by RE2, so that they are linear on any text.  They tell a notice of failure
+from other mail and find its joints; what a failure means is the rulebook's business.
+"""
+
+from __future__ import annotations
+
+import re2
+
+_OPTIONS = re2.Options()
+_OPTIONS.case_sensitive = False
+_OPTIONS.log_errors = False
+_OPTIONS.max_mem = 16 << 20
+
+
+def any_of(*patterns: str) -> re2._Regexp[str]:
+    """One pattern without case that finds any of these, in linear time."""
+    return re2.compile("|".join(f"(?:{pattern})" for pattern in patterns), _OPTIONS)
+
+
+FAILED = any_of(
+    # English: it was not delivered
+    r"(?:not|n[o'’]t) (?:be |been |able to be |yet been )?(?:deliver|reach|sent\b|found|exist)",
+    r"(?:not|n[o'’]t) (?:be |been |yet been )?(?:accept|complet|process)",
+    r"(?:can ?not|can[’']t|unable to|failed to|able to) (?:find|locate|deliver|send|relay|reach)",
+    r"undeliver(?:able|ed)|returned (?:to (?:the )?sender|mail)|\(failure\)|giving up|error_code",
+    r"deliver\w*:? (?:\w+ ){0,3}(?:failed|failure|error|problem|impossible)",
+    r"(?:failed|failure|error)\b.{0,40}deliver|permanent(?:ly)? (?:fail|error|fatal)",
+    r"(?:recipient|addresse?)(?:s|es|\(s\)|\(es\))? failed|failed,? permanently",
+    r"message (?:was |has been |is )?(?:rejected|refused|blocked|bounced|returned)",
+    r"delayed|has not yet been",
+    # English: why
+    r"(?:unknown|no such|invalid|non-?existent|bad|inactive|disabled) "
+    r"(?:user|recipient|address|mailbox|local|final|destination|account|host|domain)",
+    r"(?:user|recipient|address|mailbox|account|host)\b.{0,60}"
+    r"(?:unknown|not found|is full|reject|disabled|does not exist|doesn.t exist|not known)",
+    r"(?:user|recipient|address|mailbox|account|host)\b.{0,60}(?:unavailable|invalid|quota|exceed)",
+    r"(?:reject|refus|block|bounc)\w* (?:the )?(?:recipient|address|user|e-?mail)",
+    r"wrong or no longer valid|no (?:such|mailbox)|user doesn.t have|mailbox (?:is )?full",
+    r"(?:over|exceed\w*|out of) (?:\w+ )?(?:quota|storage)",
+    # an SMTP reply
+    r"(?:^|[^0-9.:])[45][0-5][0-9][ -]#?[45]\.[0-9]+\.[0-9]+",
+    r"(?:^|[^0-9.:])[45][0-5][0-9][ -].{0,40}(?:unknown|reject|denied|fail|error|exist|full|quota)",
+    r"(?:^|[^0-9.:])[45][0-5][0-9][ -].{0,40}(?:user|mailbox|spam|block)",
+    # German, French
+    r"nicht (?:\w+ ){0,2}(?:zugestellt|zustellbar|erreicht|gefunden)|unzustellbar",
+    r"zustellung.{0,30}(?:fehl|nicht)|unbekannter? (?:empf|benutzer|adress)",
+    r"n.(?:a|ont) pas pu|non (?:remis|distribu|d.livr)|pas .t. (?:d.livr|remis)",
+    r"impossible de (?:remettre|distribuer|d.livrer)|adresse .{0,20}inconnu",
+    # Spanish, Italian, Portuguese, Dutch, Polish
+    r"no (?:se )?(?:pudo|ha podido|puede|ha entregado|entreg)|no entregad|devuelto",
+    r"non .{0,20}(?:recapitat|consegnat|consegnar|recapitare)|impossibile (?:recapit|consegn)",
+    r"n.o (?:foi|p.de|pode) (?:\w+ ){0,2}(?:entreg|ser)|n.o entregue|devolvid",
+    r"niet (?:\w+ ){0,2}(?:bezorgd|afgeleverd|worden)|onbestelbaar",
+    r"nie (?:\w+ ){0,3}(?:dostarcz|dor.cz|istnieje)",
+    # Russian, Ukrainian
+    r"не (?:[а-я]+ ){0,3}(?:доставлен|может быть|удалось|существует|найден)",
+    r"недостав|невозможно доставить|ошибка доставки|не вдалося|не доставлен",
+    # Chinese
+    r"退信|退回|拒收|没有送达|未送达|不存在|邮箱已满|空间不足|无效的?(?:收件|邮箱|地址)",
+    r"(?:无法|未能)(?:送达|投递|发送|被送达|到达|传送)|(?:发送|投递|传送|送达)失败",
+    r"(?:無法|未能)(?:送達|投遞|傳送|寄送|遞送)|(?:傳送|寄送|投遞)失敗|退件",
+    # Japanese
+    r"(?:配信|配送|送信|お届け|送達|届ける事が)(?:が|は|を)?(?:でき|出来)|配信不能|届きません",
+    r"届けられ|宛先不明|送信エラー|見つかりません|存在しません|戻って|エラーメール",
+    r"(?:配送|配信|送信)に失敗",
+)
+"""Something was not delivered."""
+
+OPENS_LIST = any_of(
+    r"(?:following|these|below|intended|one or more|some or all)\b.{0,60}"
+    r"(?:address|recipient|destination|user)",
+    r"(?:address|recipient)(?:es|s|\(es\)|\(s\))?\b.{0,60}(?:failed|problem|errors?|below|follow)",
+    r"(?:address|recipient)(?:es|s|\(es\)|\(s\))?\b.{0,60}(?:not (?:be )?(?:deliver|reach)|:\s*$)",
+    r"(?:not|n't|unable to|failed to) (?:be |been )?deliver(?:ed)?\b.{0,60}to\b.{0,20}$",
+    r"deliver(?:y|ed) to\b.{0,60}(?:fail|not)|did not reach|not be delivered to",
+    r"could not be (?:delivered|reached|sent)\b.{0,60}$|failed addresses",
+    r"folgende.{0,40}(?:empf|adress)|empf.nger.{0,40}(?:nicht|fehl)",
+    r"destinatai?r\w+.{0,40}(?:suivant|:)|(?:aux?|les?) destinataire|l.un ou plusieurs",
+    r"(?:siguientes?|seguintes?|seguenti?) (?:destinat|direcc|endere|indirizz)",
+    r"volgende.{0,30}(?:adres|ontvanger|geadresseerde)",
+    r"(?:следующ|получател|адрес).{0,60}(?:не|:)",
+    r"(?:收件人|收信人|地址|用户|邮箱).{0,30}(?:：|:|失败|无法|未能|不)",
+    r"(?:以下|下記|次).{0,20}(?:宛先|受信者|アドレス|メール|あて先|宛て|地址|收件)|宛先|受信者",
+)
+"""A line after which failed addresses are listed."""
+
+_MESSAGE = r"(?:message|mail|e-mail|msg)(?:'s)?"
+RETURNED = any_of(
+    r"(?:original|unsent|returned|bounced|undelivered|offending|rejected|failed|source|sent) "
+    rf"{_MESSAGE}(?: headers?| text| body)?"
+    r"( (?:text |headers? |body )?(?:follow|below|attached|is (?:following|included|attached)).*)?",
+    r"(?:copy|copie|headers?|header lines|text|body|start|beginning|contents?|portion|part|lines"
+    rf"|bytes|fragment|summary) of (?:the |your |this )?(?:\w+ )?{_MESSAGE}"
+    r"( (?:follow|below|is following|you sent follows).*)?",
+    r"message (?:headers?|text|body|contents?|envelope|source) (follow|below|is)",
+    r"(below this line)|(message header follows)",
+    r"(?:original|returned) (?:headers?|text)( follow.*)?",
+    r"(?:mail|message) (?:headers?|text|body)\s*[-=:*]+",
+    r"原信|原邮件|原始邮件|原始信件|原郵件|退回邮件|邮件原文|原文如下",
+    r"元のメッセージ|元メール|送信されたメール|オリジナル",
+    r"urspr.nglich\w+ (?:nachricht|mail)|message d.origine|mensaje original|mensagem original",
+    r"messaggio originale|oorspronkelijk bericht|исходное (?:сообщение|письмо)|оригинал",
+)
+"""A line under which the message that came back begins; a group says so without dashes."""
+
+FOOTER = any_of(
+    r"(?:been|was|is) (?:virus )?(?:scanned|checked)\b.{0,60}(?:virus|spam|by|content)",
+    r"(?:e-?mail|message)\b.{0,60}\bconfidential|^\W*disclaimer",
+)
+"""A gateway's or lawyer's footer: nothing below it belongs to the report."""
+
+HELP = any_of(
+    r"^\W*(?:please|if|for|contact|should)\b.{0,120}(?:contact|question|assist|help|support|call)",
+    r"^\W*(?:please |to )?(?:contact|visit|write to|complain|report)\b|do not reply",
+)
+"""A sentence that offers help names no failed address."""
+
+SPENT = any_of(
+    r"(?:message|delivery|retry|queue|delivery time|time ?out)\b.{0,40}(?:expired|timeout exc)",
+    r"(?:in (?:the )?queue|been failing|delivered|trying) (?:for )?(?:a |too )?long",
+    r"(?:send|deliver\w*|retried|tried|trying|queue\w*) (?:the )?(?:message |mail )?"
+    r"for \d+ (?:day|hour)s?",
+    r"for \d+ (?:day|hour)s?\b.{0,40}(?:giv|gave|delet|remov)|deleted from queue|message too old",
+)
+"""A queue gave up after its time."""
+
+WAITING = any_of(
+    r"not yet been delivered|not been delivered (?:yet|for)|attempts will continue",
+    r"(?:delivery|message|mail|e-mail)\b.{0,40}(?:delayed|deferred)|delay(?:ed)? (?:for|\d+)",
+    r"will (?:continue|keep|be retried|be attempted|retry)|temporar\w+ (?:undeliver|delay)",
+    r"warning(?: message)? only|do not need to resend|no need to resend",
+    r"still (?:being retried|trying|in the queue|undelivered)",
+    r"noch nicht zugestellt|verz.ger|retard[ée]|retras|ritardo|延迟|延遲|遅延|遅れ|задерж",
+)
+"""It is still being tried."""
+
+GIVEN_UP = any_of(
+    r"permanent|given up|giving up|gave up|undeliverable|could not be delivered|was not delivered",
+    r"failed|unable to deliver|too long|expired|returned",
+)
+"""It is not tried any more."""

@@ -1,0 +1,228 @@
+"""One SMTP session with one host: connect, greet, encrypt, sign in; cut it when it is over.
+
+aiosmtplib speaks EHLO, STARTTLS and AUTH; this opens the connection to a vetted address instead of
+a name, on our own `Wire`, and turns whatever goes wrong into a `Reply` with the stage it went wrong
+at.  Network trouble is a reply without a code and with a status of ours: 4.4.1 no connection,
+4.4.2 the connection failed, 4.5.0 an answer that is none, 4.7.4 TLS not offered, 4.7.5 TLS failed.
+
+After trouble, a timeout or a cancellation the connection is cut at once and `usable` is false.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import ssl
+from dataclasses import replace
+
+from aiosmtplib import (
+    SMTP,
+    SMTPConnectResponseError,
+    SMTPException,
+    SMTPHeloError,
+    SMTPNotSupported,
+    SMTPResponse,
+    SMTPResponseException,
+    SMTPServerDisconnected,
+    SMTPTimeoutError,
+)
+
+from analysis.reply import Reply, Stage, clean
+from sender.smtp import Host, Route, Timeouts
+from sender.smtp_protocol import Wire
+
+_TLS_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*", re.ASCII)
+
+
+def unverified_tls() -> ssl.SSLContext:
+    """Encrypts without looking at certificates: what mail hosts show rarely verifies."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+class Session(SMTP):
+    """A session with `host` on the terms of `route`.  One use at a time; never reopened."""
+
+    def __init__(self, host: Host, route: Route, *, ehlo_name: str, timeouts: Timeouts) -> None:
+        super().__init__(local_hostname=ehlo_name, timeout=timeouts.ehlo)
+        self.host = host
+        self.route = route
+        self.timeouts = timeouts
+        self.stage = Stage.CONNECT
+        self.messages = 0  # begun on this connection, whatever came of them
+        self.tls_version: str | None = None
+        self.tls_verified = False
+        self._wire: Wire | None = None
+        self.left_open = False  # a transaction was begun and not ended
+
+    @property
+    def usable(self) -> bool:
+        """Whether another message may follow on this connection."""
+        return self._wire is not None and self._wire.at_rest
+
+    @property
+    def wire(self) -> Wire:
+        """Only once `open` has succeeded."""
+        if self._wire is None:
+            raise SMTPServerDisconnected("not connected")
+        return self._wire
+
+    async def open(self, tls: ssl.SSLContext | None) -> Reply | None:
+        """Connect, greet, encrypt with `tls` unless None, sign in.  None: ready; else why not."""
+        try:
+            await self._connect(tls if self.route.implicit_tls else None)
+            await self._greet()
+            if tls is not None and not self.route.implicit_tls:
+                await self._encrypt(tls)
+            if self.route.username is not None:
+                self.stage = Stage.AUTH
+                await self.login(self.route.username, self.route.password or "")
+        except (SMTPException, OSError) as trouble:
+            self.close()
+            return self.explain(trouble)
+        except BaseException:
+            self.close()
+            raise
+        return None
+
+    async def renew(self) -> bool:
+        """Make a kept connection ready for its next message; False if it is of no use any more."""
+        if self.left_open and self.usable:
+            try:
+                await self.rset(timeout=self.timeouts.mail)
+            except (SMTPException, OSError):
+                self.close()
+            self.left_open = False
+        return self.usable
+
+    def leave(self) -> None:
+        """Say QUIT and hang up without waiting for the answer, which changes nothing."""
+        if self.usable:
+            self.wire.send(b"QUIT\r\n")
+        self.close()
+
+    def close(self) -> None:
+        """Cut the connection at once.  Replaces aiosmtplib's close, which waits for the peer."""
+        if self._wire is not None:
+            self._wire.abort()
+        super().close()
+
+    async def _connect(self, tls: ssl.SSLContext | None) -> None:
+        loop = self.loop = asyncio.get_running_loop()
+        source = self.route.source_address
+        async with asyncio.timeout(self.timeouts.connect):
+            _, self._wire = await loop.create_connection(
+                lambda: Wire(loop),
+                self.host.address,
+                self.host.port,
+                local_addr=(source, 0) if source else None,
+                ssl=tls,
+                server_hostname=self._tls_name if tls else None,
+            )
+        self.protocol = self._wire
+        self.transport = self._wire.transport
+        self._note_tls(tls)
+        self.stage = Stage.BANNER
+        banner = await self._wire.read_response(self.timeouts.banner)
+        if banner.code != 220:
+            raise SMTPConnectResponseError(banner.code, banner.message)
+
+    async def _greet(self) -> None:
+        """EHLO, or HELO where a host knows no better.  RFC 5321 section 3.2."""
+        self.stage = Stage.EHLO
+        try:
+            await self.ehlo()
+        except SMTPHeloError as refusal:
+            if refusal.code < 500 or not self.is_connected:
+                raise
+            await self.helo()
+
+    async def _encrypt(self, tls: ssl.SSLContext) -> None:
+        """STARTTLS where offered.  RFC 3207.
+
+        The stage stays STARTTLS until the second EHLO is answered: in TLS 1.3 a server that
+        dislikes the handshake says so, or hangs up, only then.
+        """
+        if not self.supports_extension("starttls"):
+            if self.route.may_go_plain:
+                return
+            self.stage = Stage.STARTTLS
+            raise SMTPNotSupported("TLS is required and the host does not offer it")
+        self.stage = Stage.STARTTLS
+        await self.starttls(
+            server_hostname=self._tls_name, tls_context=tls, timeout=self.timeouts.tls
+        )
+        self._note_tls(tls)
+        await self.ehlo()
+
+    @property
+    def _tls_name(self) -> str:
+        """For SNI and verification.  A name no certificate can hold is replaced by the address."""
+        name = self.host.name.rstrip(".")
+        return name if _TLS_NAME.fullmatch(name) else self.host.address
+
+    def _note_tls(self, tls: ssl.SSLContext | None) -> None:
+        if tls is not None:
+            session: ssl.SSLObject = self.get_transport_info("ssl_object")
+            self.tls_version = session.version()
+            self.tls_verified = tls.verify_mode is ssl.CERT_REQUIRED
+
+    def said(self, response: SMTPResponse) -> Reply:
+        """What the host answered at `stage`."""
+        reply = Reply.read(
+            f"{response.code} {response.message}",
+            stage=self.stage,
+            provider=self.route.provider,
+            host=self.host.name,
+        )
+        # Reading text, `Reply` doubts codes like 571; here the protocol says that it is one.
+        return reply if reply.code == response.code else self._odd(response)
+
+    def own(self, enhanced: str, text: str) -> Reply:
+        """What we found out ourselves at `stage`, in plain words."""
+        provider, host = self.route.provider, self.host.name
+        return Reply(None, enhanced, clean(text), self.stage, provider, host)
+
+    def _odd(self, response: SMTPResponse) -> Reply:
+        said = Reply.read(f"{response.code // 100}50 {response.message}", stage=self.stage)
+        return replace(said, code=response.code, provider=self.route.provider, host=self.host.name)
+
+    def explain(self, trouble: SMTPException | OSError) -> Reply:
+        """A reply for what stood in the way at `stage`."""
+        match trouble:
+            case SMTPResponseException(code=code, message=message) if code >= 200:
+                return self.said(SMTPResponse(code, message))
+            case SMTPResponseException():
+                return self.own("4.5.0", f"answer not understood: {trouble.message}")
+            case ssl.SSLCertVerificationError():
+                return self.own("4.7.5", f"certificate not trusted: {trouble.verify_message}")
+            case ssl.SSLError():
+                return self.own("4.7.5", f"TLS failed: {trouble.reason or trouble}")
+            case SMTPNotSupported():
+                return self.own("4.7.4", trouble.message)
+            case SMTPException() if self.stage is Stage.AUTH and not isinstance(trouble, OSError):
+                return self.own("4.7.0", trouble.message)
+        status = "4.4.1" if self.stage is Stage.CONNECT else "4.4.2"
+        return self.own(status, self._network_trouble(trouble))
+
+    def _network_trouble(self, trouble: SMTPException | OSError) -> str:
+        where = f"{self.host.address} port {self.host.port}"
+        if self.stage is Stage.CONNECT:
+            if isinstance(trouble, TimeoutError) and not trouble.errno:
+                return f"no connection to {where} within {self.timeouts.connect:g} s"
+            return f"no connection to {where}: {_words(trouble)}"
+        if isinstance(trouble, TimeoutError) and not isinstance(trouble, SMTPTimeoutError):
+            words = f"content not taken within {self.timeouts.content:g} s"
+        else:
+            words = _words(trouble)
+        return f"{words} (at {self.stage})"
+
+
+def _words(trouble: SMTPException | OSError) -> str:
+    if isinstance(trouble, OSError) and trouble.errno:
+        return os.strerror(trouble.errno).lower()
+    return str(trouble)
