@@ -10,6 +10,7 @@ that the registry itself calls non-existent may suppress.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -140,6 +141,7 @@ REGISTRY: Mapping[str, Status] = MappingProxyType(
 """`subject.detail` -> what the registry says and what it is worth."""
 
 
+@functools.lru_cache(maxsize=1024)
 def meaning(status: str) -> Status | None:
     """The registered row of `class.subject.detail`, or what its subject says, or None."""
     _, _, rest = status.partition(".")

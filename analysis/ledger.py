@@ -272,7 +272,7 @@ def _suppress(
         reason=reason,
         address=delivery.recipient,
         since=now,
-        until=limits.until(reason, now),
+        until=limits.until(reason, now, verdict.category),
         evidence=evidence[:1000],
         actor="carom",
         category=None if verdict is UNKNOWN else verdict.category.value,

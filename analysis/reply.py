@@ -95,7 +95,8 @@ class Reply:
         return self.enhanced is not None and self.enhanced.startswith("5")
 
     def __str__(self) -> str:
-        return " ".join(str(part) for part in (self.code, self.enhanced, self.text) if part)
+        codes = f"{self.code or ''} {self.enhanced or ''}".strip()
+        return f"{codes} {self.text}".strip()
 
 
 def _unquoted(text: str) -> str:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import re2
@@ -46,7 +46,9 @@ def searchable(text: str) -> str:
     """
     if "@" in text:
         text = _ADDRESS.sub("@", text)
-    return " ".join(text.translate(_QUOTES).split())
+    if not text.isascii() or "`" in text:
+        text = text.translate(_QUOTES)
+    return " ".join(text.split()) if "  " in text or "\n" in text or "\t" in text else text
 
 
 def pattern_options() -> re2.Options:
@@ -80,13 +82,11 @@ class _Chapter:
                 _add(self._filter, self._rules[number], options)
             self._filter.Compile()
 
-    def takers(self, text: str) -> Iterator[Rule]:
+    def takers(self, text: str) -> list[Rule]:
         """The rules whose text fits, in order."""
-        found = list(self._silent)
-        if self._filter is not None:
-            found += [self._numbers[n] for n in self._filter.Match(text) or ()]
-        found.sort()
-        return (self._rules[n] for n in found)
+        hits = self._filter.Match(text) if self._filter is not None else None
+        found = [self._numbers[n] for n in hits or ()]
+        return [self._rules[n] for n in sorted([*found, *self._silent])]
 
 
 def _add(patterns: re2.Filter, rule: Rule, options: re2.Options) -> None:

@@ -12,6 +12,8 @@ A file holds ordered `[[rule]]` tables, each a `name`, what it asks for and what
     category = "mailbox_full"                     # fault, severity, suppress, confidence: optional
     examples = ["552 5.2.2 Mailbox over quota"]
 
+A long pattern may be wrapped: a line break and the indentation after it are dropped.
+
 All conditions given must hold.  A hard verdict on a temporary reply turns soft, unless the rule
 says `whatever_code = true`: its words are sure even where the code is not.  A rule's id is `file/name`, the file's name without its leading
 number and its ending.  `last_resort = true` at the top of a file: its rules are asked only where
@@ -44,6 +46,7 @@ _RULE_KEYS = {
     "category", "fault", "severity", "suppress", "confidence", "whatever_code", "examples",
 }  # fmt: skip
 _EXAMPLE_KEYS = {"reply", "stage", "provider", "severity", "suppress"}
+_WRAP = re.compile(r"(?:\A|\n)[ \t]*")
 _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
 _ENHANCED = re.compile(r"[245*](?:\.[0-9]{1,3}){0,2}", re.ASCII)
 _TEXT_CONFIDENCE = 0.9
@@ -202,7 +205,7 @@ def _rule(table: Mapping[str, Any], name: str, where: str, last_resort: bool) ->
     usual = USUAL[category]
     fault = _member(Fault, table.get("fault", usual.fault), "fault", where)
     severity = _member(Severity, table.get("severity", usual.severity), "severity", where)
-    patterns = _strings(table, "pattern", where)
+    patterns = tuple(_WRAP.sub("", text) for text in _strings(table, "pattern", where))
     return Rule(
         id=f"{name}/{own}",
         patterns=patterns,

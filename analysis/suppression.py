@@ -19,6 +19,7 @@ from sqlalchemy import Connection, and_, delete, func, insert, literal, or_, sel
 
 from analysis.schema import audit, events, soft_bounces, suppressions
 from analysis.store import IN_LIMIT, chunks, insert_once, upsert
+from analysis.verdict import Category
 
 EVERY_STREAM = "*"
 DAY = 86_400.0
@@ -39,14 +40,19 @@ class Limits:
     # A dead address may be given to somebody else; a year is what providers wait at least.
     hard_bounce: float | None = 365 * DAY
     soft_bounce: float | None = 7 * DAY
+    # A lapsed or mistyped domain is often mended within days.
+    bad_domain: float | None = 7 * DAY
     complaint: float | None = None
     unsubscribe: float | None = None
     manual: float | None = None
     soft_days: int = 3  # distinct days with a soft bounce ...
     soft_window: float = 14 * DAY  # ... within this time
 
-    def until(self, reason: Reason, now: float) -> float | None:
+    def until(self, reason: Reason, now: float, category: str | None = None) -> float | None:
+        """When an entry made now runs out; None: never."""
         lasting: float | None = getattr(self, reason.value)
+        if reason is Reason.HARD_BOUNCE and category == Category.BAD_DOMAIN:
+            lasting = self.bad_domain
         return None if lasting is None else now + lasting
 
 

@@ -21,7 +21,7 @@ STATUS_TYPES = (
     "message/global-delivery-status",
     "message/deliverystatus",
 )
-MAX_RECIPIENTS = 500
+MAX_RECIPIENTS = 200
 
 _FIELD = re.compile(r"([A-Za-z][A-Za-z0-9_-]{1,60})[ \t]{0,8}:[ \t]*(.*)", re.ASCII)
 _OPENS = frozenset({"final-recipient", "original-recipient"})

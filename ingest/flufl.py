@@ -2,9 +2,10 @@
 
 Its detectors were written for friendly mail, so each is called alone, on a message of our own
 making: the few header fields they look at and the notice cut to 16 kB of lines of 200 characters
-(one is quadratic in a line's length).  Never its Netscape detector, which takes cubic time, nor its
-DSN reader, nor `scan_message`, where one detector's exception ends all.  What they find is evidence
-of who failed, like every address in a report; it identifies nobody.
+(one is quadratic in a line's length).  Never its Netscape detector, which takes cubic time, nor
+Yale's, which invents domains, nor its DSN reader, nor `scan_message`, where the exception of one
+ends all.  What they find is evidence of who failed, as every address in a report; it identifies
+nobody.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from flufl.bounce._detectors.simplematch import SimpleMatch
 from flufl.bounce._detectors.simplewarning import SimpleWarning
 from flufl.bounce._detectors.smtp32 import SMTP32
 from flufl.bounce._detectors.yahoo import Yahoo
-from flufl.bounce._detectors.yale import Yale
 
 MAX_TEXT: Final = 16_000
 MAX_LINE: Final = 200
@@ -40,7 +40,6 @@ _DETECTORS: Final[tuple[type[_Detector], ...]] = (
     Yahoo,
     AOL,
     LLNL,
-    Yale,
 )
 _KNOWN_TROUBLE = (AttributeError, LookupError, TypeError, ValueError)
 """What detectors raise on mail they did not expect, each seen in 40,000 mutated reports."""

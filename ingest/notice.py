@@ -26,7 +26,7 @@ from ingest.wording import FAILED, FOOTER, HELP, OPENS_LIST, RETURNED
 
 MAX_LINES = 1_500
 MAX_LINE = 500
-MAX_FOUND = 500
+MAX_FOUND = 200
 
 _DASHES = re.compile(r"[ \t>|]{0,10}[-=_*#~+.](?:[ \t]?[-=_*#~+.|]){1,}")
 _HEADER = re.compile(
@@ -159,14 +159,18 @@ class Notice:
 
     def near(self, address: str) -> tuple[str, ...]:
         """What the notice says beside the address, best account first."""
-        folded = addresses.key(address)
-        for finding in self.findings:
-            if addresses.key(finding.address) == folded:
-                return (finding.words, *finding.spare)
-        return ()
+        return self._accounts.get(addresses.key(address), ())
 
     def whole(self) -> str:
         """The notice in one line."""
+        return self._whole
+
+    @cached_property
+    def _accounts(self) -> dict[str, tuple[str, ...]]:
+        return {addresses.key(f.address): (f.words, *f.spare) for f in self.findings}
+
+    @cached_property
+    def _whole(self) -> str:
         return " ".join(self.text[:16_000].split())
 
 
@@ -241,7 +245,7 @@ class _Reader:
 
     def _accept(self, entry: _Entry) -> bool:
         entry.address = addresses.bare(entry.address)
-        if not entry.address:
+        if not entry.address or len(self.known) >= MAX_FOUND:
             return False
         if self.notice.is_boilerplate(entry.address):
             if entry.trust is not Trust.LISTED or not self.listing:

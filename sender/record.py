@@ -236,7 +236,7 @@ def _entry(r: Record, reason: Reason, now: float, limits: suppression.Limits) ->
         reason=reason,
         address=r.claim.recipient,
         since=now,
-        until=limits.until(reason, now),
+        until=limits.until(reason, now, r.verdict.category),
         evidence=str(r.reply)[:1000],
         actor="carom",
         category=r.verdict.category.value,

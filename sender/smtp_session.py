@@ -14,7 +14,6 @@ import asyncio
 import os
 import re
 import ssl
-from dataclasses import replace
 
 from aiosmtplib import (
     SMTP,
@@ -173,23 +172,17 @@ class Session(SMTP):
 
     def said(self, response: SMTPResponse) -> Reply:
         """What the host answered at `stage`."""
-        reply = Reply.read(
+        return Reply.read(
             f"{response.code} {response.message}",
             stage=self.stage,
             provider=self.route.provider,
             host=self.host.name,
         )
-        # Reading text, `Reply` doubts codes like 571; here the protocol says that it is one.
-        return reply if reply.code == response.code else self._odd(response)
 
     def own(self, enhanced: str, text: str) -> Reply:
         """What we found out ourselves at `stage`, in plain words."""
         provider, host = self.route.provider, self.host.name
         return Reply(None, enhanced, clean(text), self.stage, provider, host)
-
-    def _odd(self, response: SMTPResponse) -> Reply:
-        said = Reply.read(f"{response.code // 100}50 {response.message}", stage=self.stage)
-        return replace(said, code=response.code, provider=self.route.provider, host=self.host.name)
 
     def explain(self, trouble: SMTPException | OSError) -> Reply:
         """A reply for what stood in the way at `stage`."""

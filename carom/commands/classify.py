@@ -23,6 +23,7 @@ from analysis.facts import Kind, Reading, ReportedRecipient
 from analysis.reply import Reply
 from analysis.rulebook import Rulebook, shipped
 from analysis.verdict import Verdict
+from carom.commands import JsonOption
 from carom.errors import UsageError
 from ingest.mime import MAX_BYTES
 from ingest.parse import read_mail
@@ -39,7 +40,7 @@ def classify(
     replies: Annotated[
         Path | None, typer.Option(help="A file of SMTP replies, one a line.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Say what mail or SMTP replies mean: kind, cause, whose fault, whether it lasts."""
     given = [bool(paths), reply is not None, replies is not None]

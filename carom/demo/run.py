@@ -99,9 +99,8 @@ def _postman(bound: Bound) -> WriteBack:
     turns = asyncio.Semaphore(20)
 
     async def write_back(to: str, letter: bytes) -> None:
-        async with turns:
-            async with aiosmtplib.SMTP(hostname="127.0.0.1", port=bound.ingest) as post:
-                await post.sendmail("", [to], letter)
+        async with turns, aiosmtplib.SMTP(hostname="127.0.0.1", port=bound.ingest) as post:
+            await post.sendmail("", [to], letter)
 
     return write_back
 

@@ -28,6 +28,7 @@ from tests.servers import (
     ServerFailedError,
     addresses_by_domain,
     become,
+    end_group,
     free_port,
     give,
 )
@@ -127,6 +128,7 @@ class Exim(Server):
         except subprocess.TimeoutExpired:
             daemon.kill()
             daemon.wait()
+        end_group(daemon.pid)
 
     def _logs(self) -> list[Path]:
         return [self.home / "spool" / name for name in ("mainlog", "paniclog")]
@@ -161,6 +163,7 @@ class Exim(Server):
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,
+                start_new_session=True,
                 **become(_ACCOUNT),
             )
         deadline = time.monotonic() + _START_SECONDS

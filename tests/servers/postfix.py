@@ -34,6 +34,7 @@ from tests.servers import (
     Server,
     ServerFailedError,
     addresses_by_domain,
+    end_group,
     free_port,
     give,
 )
@@ -45,13 +46,6 @@ _STOP_SECONDS = 10.0
 _LOOK_AGAIN_SECONDS = 0.02
 
 _NOWHERE = "error:5.4.4 this test server sends nothing beyond loopback"
-
-_QUEUE_DIRECTORIES = {
-    **dict.fromkeys(("active", "bounce", "corrupt", "defer", "deferred", "flush"), 0o700),
-    **dict.fromkeys(("hold", "incoming", "private", "saved", "trace"), 0o700),
-    "maildrop": 0o730,
-    "public": 0o710,
-}
 
 _MASTER = """\
 {smtp} inet n - n - - smtpd
@@ -146,10 +140,7 @@ class Postfix(Server):
 
     def _begin(self) -> None:
         self._write(self.home)
-        # What `postfix start` ends in.  The script before it would try for two seconds to log to
-        # the daemon that it has not started yet.
-        daemons = Path(self._command("postconf", "-h", "daemon_directory").strip())
-        self._command(str(daemons / "master"), "-w")
+        self._command("postfix", "start")
 
     def _end(self) -> None:
         _end_master(self.home / "queue" / "pid" / "master.pid")
@@ -172,22 +163,21 @@ class Postfix(Server):
 
     def _write(self, home: Path) -> None:
         mailboxes = home / "mail"
-        for directory in (home / "data", mailboxes):
+        for directory in (home / "queue", home / "data", mailboxes):
             directory.mkdir()
         give([home / "data", mailboxes], _ACCOUNT)
-        _make_queue(home / "queue")
         _write_table(home / "mailboxes", {user: f"{user}/" for user in self._users})
         _write_table(home / "refusals", {a: str(r) for a, r in self._refusals.items()})
         _write_table(home / "transport", {d: _smtp(*peer) for d, peer in self._routes.items()})
         parameters = {**self._parameters(home), **self._extra}
         main = "".join(f"{name} = {value}\n" for name, value in parameters.items())
-        (home / "main.cf").write_text(main)
+        _write_settled(home / "main.cf", main)
         master = _MASTER.format(
             smtp=f"{LOOPBACK}:{self.port}",
             next_hop=f"{LOOPBACK}:{self._next_hop_port}",
             hostname=self.hostname,
         )
-        (home / "master.cf").write_text(master)
+        _write_settled(home / "master.cf", master)
 
     def _parameters(self, home: Path) -> dict[str, str]:
         return {
@@ -257,18 +247,14 @@ def _identity(home: Path, hostname: str) -> dict[str, str]:
     }
 
 
-def _make_queue(queue: Path) -> None:
-    """The queue's directories as Postfix's start script makes them."""
-    queue.mkdir()
-    (queue / "pid").mkdir()
-    for name, mode in _QUEUE_DIRECTORIES.items():
-        (queue / name).mkdir()
-        shutil.chown(queue / name, _ACCOUNT, "postdrop" if mode & 0o070 else None)
-        (queue / name).chmod(mode)
-
-
 def _write_table(path: Path, rows: Mapping[str, str]) -> None:
-    path.write_text("".join(f"{key} {value}\n" for key, value in rows.items()))
+    _write_settled(path, "".join(f"{key} {value}\n" for key, value in rows.items()))
+
+
+def _write_settled(path: Path, text: str) -> None:
+    """Writes a file that looks old: Postfix waits until what it reads has not changed for 1 s."""
+    path.write_text(text)
+    os.utime(path, (0, 0))
 
 
 def _smtp(host: str, port: int) -> str:
@@ -287,12 +273,12 @@ def _end_master(pid_file: Path) -> None:
     """TERM, then KILL, to the process in `pid_file`; it is not our child, so no `wait` sees it."""
     if not pid_file.exists():
         return
+    pid = int(pid_file.read_text())
     with contextlib.suppress(ProcessLookupError):
-        process = os.pidfd_open(int(pid_file.read_text()))
+        process = os.pidfd_open(pid)
         try:
             signal.pidfd_send_signal(process, signal.SIGTERM)
-            ended, _, _ = select.select([process], [], [], _STOP_SECONDS)
-            if not ended:
-                signal.pidfd_send_signal(process, signal.SIGKILL)
+            select.select([process], [], [], _STOP_SECONDS)
         finally:
             os.close(process)
+    end_group(pid)

@@ -6,17 +6,22 @@ import asyncio
 import contextlib
 import email
 import email.policy
+import os
 import smtplib
+import socket
 import sqlite3
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from tests.servers import LOOPBACK, free_port
+from tests.servers import LOOPBACK, ServerFailedError, free_port
 from tests.servers.exim import Exim
 from tests.servers.postfix import Postfix
 from tests.servers.postgres import Postgres
@@ -181,6 +186,9 @@ async def test_postfix_warns_of_a_delay_and_gives_up_as_it_is_set(
     )
     await asyncio.to_thread(send, mx.port, "slow@late.example")
     delayed = per_recipient_fields(await listener.take(mx.log))
+    [waiting] = [message for message in mx.queue() if message["sender"] == RETURN_PATH]
+    assert waiting["recipients"][0]["address"] == "slow@late.example"
+    mx.flush()
     failed = per_recipient_fields(await listener.take(mx.log))
     assert [delayed["action"], failed["action"]] == ["delayed", "failed"]
     assert {delayed["status"], failed["status"]} == {"4.2.2"}
@@ -208,6 +216,19 @@ async def test_exim_accepts_then_sends_its_own_dsn(
         assert fields["diagnostic-code"] == f"smtp; {reply}"
 
 
+@pytest.mark.postfix
+def test_a_server_that_cannot_start_says_why_and_is_stopped() -> None:
+    mx = Postfix()
+    taken = f"{mx.port}: Address already in use"
+    with (
+        socket.create_server((LOOPBACK, mx.port)),
+        pytest.raises(ServerFailedError, match=taken),
+    ):
+        mx.start()
+    with pytest.raises(ServerFailedError, match="not started"):
+        mx.log()
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -221,3 +242,22 @@ async def test_exim_accepts_then_sends_its_own_dsn(
 def test_postfix_refuses_arguments_that_it_could_not_hold(arguments: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"address|domain"):
         Postfix(**arguments)
+
+
+@pytest.mark.parametrize(("ci", "status", "said"), [("true", 1, "error"), ("", 0, "skipped")])
+def test_a_missing_server_fails_in_ci_and_is_skipped_by_name_elsewhere(
+    ci: str, status: int, said: str, tmp_path: Path
+) -> None:
+    name = f"{__file__}::{test_exim_accepts_then_sends_its_own_dsn.__name__}"
+    options = ["-p", "no:cacheprovider", "-rs", "--no-fold-skipped"]
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, name],
+        env={**os.environ, "CI": ci, "CAROM_SERVERS": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == status, run.stdout
+    assert "test_exim_accepts_then_sends_its_own_dsn" in run.stdout
+    assert "Exim is not unpacked" in run.stdout
+    assert f"1 {said}" in run.stdout

@@ -1,0 +1,121 @@
+"""Settings of everything that listens: the HTTP API, SMTP submission, the bounce listener."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from carom.settings.units import Domain, Duration, File, Listen, Section, Size, key, parse_endpoint
+
+
+class Scope(StrEnum):
+    SEND = "send"
+    READ = "read"
+    SUPPRESS = "suppress"
+    ADMIN = "admin"
+
+
+class Tls(Section):
+    cert: File = key(..., "Certificate chain, PEM.", "file")
+    key: File = key(..., "Its private key, PEM.", "file")
+
+
+class StaticKey(Section):
+    """An API key that is known from the settings and needs no database."""
+
+    id: str = key(
+        ..., "Shown in the audit; the part after carom_ in the key.", pattern="^[a-z0-9]+$"
+    )
+    name: str = key("", "Who uses it.")
+    hash: str = key(
+        ..., "SHA-256 of the whole key, in hexadecimal; the key itself is not stored.",
+        pattern="^[0-9a-f]{64}$",
+    )  # fmt: skip
+    scopes: list[Scope] = key(..., "What it may do.", "send, read, suppress, admin", min_length=1)
+
+
+class Api(Section):
+    listen: Listen = key(
+        parse_endpoint("127.0.0.1:8025"),
+        "Loopback, until a proxy with TLS stands in front of it.",
+        "host:port",
+    )
+    metrics_listen: Listen = key(
+        parse_endpoint("127.0.0.1:9825"),
+        "Its own listener, since metrics need no key and must not be public.",
+        "host:port",
+    )
+    public_url: str = key(
+        "",
+        "Where recipients reach this API: the base of unsubscribe links. Empty: none are written.",
+        "URL",
+        pattern="^(https?://[^/?# ]+(/[^?# ]*)?)?$",
+    )
+    keys: list[StaticKey] = key([], "API keys beside those in the database (`carom keys`).")
+    body_limit: Size = key(
+        12_000_000, "A JSON body; without a limit one request can take all memory.", "octets"
+    )
+    raw_body_limit: Size = key(
+        25_000_000, "A body with attachments or a raw message; receivers refuse more.", "octets"
+    )
+    header_limit: Size = key(16_000, "All request headers; more is an attack.", "octets")
+    request_deadline: Duration = key(
+        30.0, "From the first octet to the answer, so that a slow client holds nothing.", "duration"
+    )
+    connections: int = key(500, "Open at once; more are answered 503.", "connections", ge=1)
+
+
+class Submission(Section):
+    listen: Listen = key(
+        parse_endpoint("127.0.0.1:2587"),
+        "Submission with STARTTLS; 587 needs the right to bind low ports.",
+        "host:port",
+    )
+    tls_listen: Listen | None = key(
+        None, "Submission with TLS from the start (465); not opened unless set.", "host:port"
+    )
+    tls: Tls | None = key(None, "Without it passwords are taken on loopback only.")
+    message_size: Size = key(25_000_000, "Receivers refuse more.", "octets")
+    recipients: int = key(
+        100, "In one transaction; RFC 5321 section 4.5.3.1.8.", "recipients", ge=1
+    )
+
+
+class IngestLimits(Section):
+    connections: int = key(500, "Open at once, from everybody.", "connections", ge=1)
+    connections_per_ip: int = key(30, "Open at once, from one address.", "connections", ge=1)
+    connections_per_minute: int = key(
+        300, "Opened by one address in a minute.", "connections", ge=1
+    )
+    session: Duration = key(600.0, "A whole session: NOOP must not hold a slot.", "duration")
+    command: Duration = key(60.0, "The wait for a command or for data.", "duration")
+    busy_command: Duration = key(
+        10.0, "The same when more than 80 % of slots are in use.", "duration"
+    )
+    min_rate: int = key(500, "Slower data is a trick to hold a slot.", "octets a second", ge=0)
+    recipients: int = key(50, "In one transaction.", "recipients", ge=1)
+    null_recipients: int = key(
+        1, "From the null sender: a bounce has one recipient.", "recipients", ge=1
+    )
+    errors: int = key(20, "Refused commands before the session is closed.", "commands", ge=1)
+    junk_commands: int = key(100, "Commands that lead to no mail, such as NOOP.", "commands", ge=1)
+    message_size: Size = key(
+        10_000_000, "Counted octet by octet, also in one endless line.", "octets"
+    )
+    line: Size = key(998, "RFC 5322 section 2.1.1, without CRLF.", "octets")
+    header: Size = key(100_000, "The header of a report; parsers are slow on more.", "octets")
+    depth: int = key(20, "Nested MIME parts; the parser recurses.", "parts", ge=1)
+    parts: int = key(200, "MIME parts in all.", "parts", ge=1)
+    text: Size = key(64_000, "Text of a report that is read.", "octets")
+    parse_time: Duration = key(1.0, "CPU time for one report before it is put aside.", "duration")
+    parse_memory: Size = key(256_000_000, "Memory of the process that parses.", "octets")
+
+
+class Ingest(Section):
+    listen: Listen = key(
+        parse_endpoint("127.0.0.1:2525"),
+        "The MX of the bounce domain; 25 needs the right to bind low ports.",
+        "host:port",
+    )
+    domain: Domain = key("", "Domain of the return paths: bounces come back to it.", "domain")
+    tls: Tls | None = key(None, "Certificate for STARTTLS; without it, none is offered.")
+    limits: IngestLimits = key(IngestLimits(), "Bounds against hostile or broken peers.")

@@ -1,0 +1,87 @@
+"""The account that a rule knows best decides."""
+
+from __future__ import annotations
+
+import pytest
+
+from analysis.rulebook import shipped
+from analysis.verdict import Category
+from ingest.finding import Finding, judge, reply_in
+
+
+class Silent:
+    """A notice that says nothing."""
+
+    def near(self, address: str) -> tuple[str, ...]:
+        return ()
+
+    def whole(self) -> str:
+        return ""
+
+
+class Telling(Silent):
+    """A notice with these words beside the address, and these in all."""
+
+    def __init__(self, near: str = "", whole: str = "") -> None:
+        self._near, self._whole = near, whole
+
+    def near(self, address: str) -> tuple[str, ...]:
+        return (self._near,) if self._near else ()
+
+    def whole(self) -> str:
+        return self._whole
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "enhanced"),
+    [
+        ("550 5.1.1 user unknown", 550, "5.1.1"),
+        ("host mx.example.net[192.0.2.1] said: 552-5.2.2 mailbox full", 552, "5.2.2"),
+        ("550 #5.1.0 Address rejected.", 550, "5.1.0"),
+        ("Remote host said: 554 no", 554, None),
+        ("no mailbox here by that name. (#5.1.1)", None, "5.1.1"),
+        ("connect to mx.example.net[192.0.2.1]:25: timed out", None, None),
+        ("took 450.5 seconds on 10.5.1.1", None, None),
+        ("", None, None),
+    ],
+)
+def test_codes_are_found_wherever_they_stand(
+    words: str, code: int | None, enhanced: str | None
+) -> None:
+    reply = reply_in(words)
+    assert (reply.code, reply.enhanced) == (code, enhanced)
+
+
+def test_codes_of_a_wrapped_reply_are_taken_off_its_text() -> None:
+    reply = reply_in("550-5.1.1 The account does 550-5.1.1 not exist. 550 5.1.1 Try again")
+    assert "550" not in reply.text
+    assert "does not exist" in " ".join(reply.text.split())
+
+
+def test_the_status_field_fills_in_but_does_not_overrule() -> None:
+    assert reply_in("550 unknown", "5.1.1").enhanced == "5.1.1"
+    assert reply_in("550 5.7.1 blocked", "5.1.1").enhanced == "5.7.1"
+    assert reply_in("450 busy", "5.0.0").enhanced is None
+
+
+def test_words_beside_the_address_are_asked_where_the_field_says_nothing() -> None:
+    finding = Finding("u@example.net", "554 zork", status="5.0.0")
+    line = judge(finding, shipped(), Telling(near="550 mailbox is full"))
+    assert line.verdict.category is Category.MAILBOX_FULL
+
+
+def test_boilerplate_does_not_overrule_what_is_known() -> None:
+    finding = Finding("u@example.net", "550 5.1.1 user unknown")
+    line = judge(finding, shipped(), Telling(whole="This mail was scanned for spam and viruses."))
+    assert line.verdict.category is Category.BAD_MAILBOX
+
+
+def test_a_queue_that_gave_up_has_expired() -> None:
+    finding = Finding("u@example.net", status="4.4.7 (delivery time expired)")
+    assert judge(finding, shipped(), Silent()).verdict.category is Category.EXPIRED
+
+
+def test_hostile_words_are_clean_in_the_line() -> None:
+    line = judge(Finding("u@example.net", "550 \x1b[31mred\x00\u2028"), shipped(), Silent())
+    assert "\x1b" not in line.diagnostic
+    assert "\x00" not in line.diagnostic

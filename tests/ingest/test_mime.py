@@ -1,0 +1,186 @@
+"""Any bytes become a bounded, flat list of parts."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ingest.mime import (
+    MAX_DEPTH,
+    MAX_PARTS,
+    MAX_TEXT,
+    decode_text,
+    decode_words,
+    html_to_text,
+    read_mime,
+)
+from tests.ingest.letters import letter
+
+MULTIPART = 'Content-Type: multipart/mixed; boundary="b"'
+
+
+def test_parts_are_listed_in_reading_order() -> None:
+    inner = "--b\nContent-Type: multipart/alternative; boundary=c\n\n--c\n\none\n--c\n\ntwo\n--c--"
+    mail = read_mime(letter([MULTIPART], f"preamble\n{inner}\n--b\n\nthree\n--b--\nepilogue"))
+    assert [part.text.strip() for part in mail.parts] == ["one", "two", "three"]
+
+
+def test_a_missing_closing_delimiter_loses_nothing() -> None:
+    mail = read_mime(letter([MULTIPART], "--b\n\none\n--b\n\ntwo"))
+    assert [part.text for part in mail.parts] == ["one", "two"]
+
+
+def test_a_multipart_without_its_boundary_is_read_as_text() -> None:
+    mail = read_mime(letter([MULTIPART], "no delimiter here"))
+    assert [(part.type, part.text) for part in mail.parts] == [("text/plain", "no delimiter here")]
+
+
+def test_a_longer_boundary_is_not_taken_for_its_prefix() -> None:
+    mail = read_mime(letter([MULTIPART], "--b\n\none\n--bc\nstill one\n--b--"))
+    assert [part.text for part in mail.parts] == ["one\n--bc\nstill one"]
+
+
+def test_folded_headers_are_unfolded_and_names_have_no_case() -> None:
+    headers = read_mime(b"SUBJECT: a\n\tb\nX: 1\nx: 2\n\nbody").headers
+    assert headers.get("subject") == "a \tb"
+    assert headers.all("x") == ["1", "2"]
+
+
+@pytest.mark.parametrize("ends", [b"\r\n", b"\n", b"\r"])
+def test_every_kind_of_line_end_is_read(ends: bytes) -> None:
+    mail = read_mime(ends.join([b"Subject: x", b"", b"one", b"two"]))
+    assert (mail.headers.get("subject"), mail.parts[0].text) == ("x", "one\ntwo")
+
+
+def test_transfer_encodings_are_taken_off() -> None:
+    body = "--b\nContent-Transfer-Encoding: base64\n\naGVsbG8=\n--b\nContent-Transfer-Encoding: "
+    mail = read_mime(letter([MULTIPART], f"{body}quoted-printable\n\na=3Db=\nc\n--b--"))
+    assert [part.text for part in mail.parts] == ["hello", "a=bc"]
+
+
+def test_broken_base64_gives_what_can_be_read() -> None:
+    mail = read_mime(letter(["Content-Transfer-Encoding: base64"], "aGVs*bG8"))
+    assert mail.parts[0].text == "hello"
+
+
+@pytest.mark.parametrize("charset", ["gbk", "GB2312", "gb18030"])
+def test_chinese_charsets_are_read(charset: str) -> None:
+    assert decode_text("邮箱不存在".encode(charset), charset) == "邮箱不存在"
+
+
+@pytest.mark.parametrize(
+    "charset",
+    ["utf-7", "idna", "undefined", "zlib", "x-unknown", "us-ascii\0", "punycode", "rot13"],
+)
+def test_a_codec_that_is_no_charset_is_never_used(charset: str) -> None:
+    assert decode_text(b"+ADw-script+AD4-", charset) == "+ADw-script+AD4-"
+
+
+def test_undeclared_eight_bit_text_is_utf8_or_latin1() -> None:
+    assert decode_text("né".encode(), "") == "né"
+    assert decode_text("né".encode("latin-1"), "us-ascii") == "né"
+
+
+def test_text_cut_inside_a_character_stays_utf8() -> None:
+    assert decode_text("ééé".encode()[:-1], "") == "éé"
+
+
+def test_encoded_words_are_decoded() -> None:
+    assert decode_words("=?UTF-8?B?6YCA5L+h?= =?utf-8?q?=3A_x?=") == "退信: x"
+    assert decode_words("=?nonsense?b?eA==?=") == "x"
+
+
+def test_html_is_read_without_tags_styles_and_scripts() -> None:
+    page = "<style>p{}</style><p>One&nbsp;&lt;a@b.example&gt;</p><script>x</script><br>two"
+    assert html_to_text(page + "<!-- no -->").split() == ["One", "<a@b.example>", "two"]
+
+
+def test_a_character_number_of_ten_thousand_digits_is_left_alone() -> None:
+    assert "&#" in html_to_text("&#" + "9" * 10_000 + ";")
+
+
+def timed(raw: bytes) -> float:
+    start = time.perf_counter()
+    mail = read_mime(raw)
+    for part in mail.parts:
+        assert len(part.plain) <= MAX_TEXT
+    return time.perf_counter() - start
+
+
+def nested(depth: int) -> bytes:
+    levels = [
+        b'Content-Type: multipart/mixed; boundary="b%d"\n\n--b%d\n' % (level, level)
+        for level in range(depth)
+    ]
+    return b"".join(levels) + b"\nend\n"
+
+
+def test_a_thousand_nested_parts_are_not_followed() -> None:
+    raw = nested(1_000)
+    mail = read_mime(raw)
+    assert "nested too deep" in " ".join(mail.defects)
+    assert max(part.depth for part in mail.parts) <= MAX_DEPTH
+    assert timed(raw) < 1
+
+
+def test_a_thousand_messages_in_messages_are_not_opened() -> None:
+    raw = b"Content-Type: message/rfc822\n\n" * 1_000
+    assert len(read_mime(raw).parts) == 1
+
+
+def test_half_a_million_empty_parts_are_not_collected() -> None:
+    raw = b"Content-Type: multipart/mixed; boundary=b\n\n" + b"--b\n\n" * 500_000
+    assert len(read_mime(raw).parts) <= MAX_PARTS
+    assert timed(raw) < 1
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"Subject: x\n" + b" folded\n" * 500_000 + b"\nbody",
+        b"X: y\n" * 500_000 + b"\nbody",
+        b"Content-Type: text/plain; a=" + b"(" * 100_000 + b"\n\nbody",
+        b"Content-Type: text/plain" + b"; a=b" * 100_000 + b"\n\nbody",
+        b"Subject: " + b"=?utf-8?b?" * 100_000 + b"\n\nbody",
+        b"Content-Type: text/html\n\n" + b"<" * 1_000_000,
+        b"Content-Type: text/html\n\n" + b"<style>" * 100_000,
+        b"Content-Type: text/html\n\n" + b"<a\n" * 100_000,
+        b"Content-Type: multipart/mixed; boundary=-\n\n" + b"-" * 3_000_000,
+        b"Content-Transfer-Encoding: base64\n\n" + b"=" * 3_000_000,
+        b"Content-Transfer-Encoding: quoted-printable\n\n" + b"=\n" * 1_000_000,
+        b"\n" * 3_000_000,
+        b"x" * 9_000_000,
+        b"",
+    ],
+)
+def test_a_bomb_takes_less_than_a_second(raw: bytes) -> None:
+    assert timed(raw) < 1
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=3_000))
+def test_any_bytes_are_a_mail(raw: bytes) -> None:
+    mail = read_mime(raw)
+    assert mail.parts
+    assert isinstance(mail.notice, str)
+    assert mail.returned is not None
+
+
+PIECES = [
+    b"Content-Type: multipart/mixed; boundary=b\n",
+    b"Content-Transfer-Encoding: base64\n",
+    b'Content-Type: text/html; charset="gbk"\n',
+    b"Content-Type: message/rfc822\n",
+    *(b"--b\n", b"--b--\n", b"\n", b"=?", b"<p", b"&#x", b"\xff\xfe", b"=\n", b"text "),
+]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=60))
+def test_any_heap_of_pieces_is_a_mail(pieces: list[bytes]) -> None:
+    mail = read_mime(b"".join(pieces))
+    assert all(isinstance(part.plain, str) for part in mail.parts)
+    assert isinstance(mail.headers.word("subject"), str)
