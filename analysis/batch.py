@@ -40,6 +40,7 @@ class Batch(Generic[Item, Result]):
         self._lanes = lanes
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
         self._running: set[asyncio.Task[None]] = set()
+        self._draining = 0  # lanes that will look at the line again before they end
 
     async def put(self, item: Item) -> Result:
         """Raises what `write` raises for this item; `Overloaded` when the line is too long."""
@@ -47,16 +48,22 @@ class Batch(Generic[Item, Result]):
             raise Overloaded(f"{len(self._waiting)} items are waiting to be written")
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
-        if len(self._running) < self._lanes:
+        if self._draining < self._lanes:
+            self._draining += 1
             task = asyncio.create_task(self._drain())
             self._running.add(task)
             task.add_done_callback(self._running.discard)
         return await future
 
     async def _drain(self) -> None:
-        while self._waiting:
-            size = min(self._largest, len(self._waiting))
-            await self._settle([self._waiting.popleft() for _ in range(size)])
+        # Counted down here and not when the task is done: between the last look and the end of
+        # a task its callers go on, and what they put next must find a lane.
+        try:
+            while self._waiting:
+                size = min(self._largest, len(self._waiting))
+                await self._settle([self._waiting.popleft() for _ in range(size)])
+        finally:
+            self._draining -= 1
 
     async def _settle(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
         try:

@@ -87,6 +87,8 @@ def _words(error: ErrorDetails, model: type[BaseModel] | None) -> str:
             return "is missing"
         case "extra_forbidden":
             return f"there is no such field{_meant(error['loc'], model)}"
+        case "model_type":
+            return "expected an object"
         case "value_error":
             return str(error["ctx"]["error"]) if "ctx" in error else error["msg"]
         case _:

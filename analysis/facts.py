@@ -50,3 +50,14 @@ class Reading:
     reporting_mta: str = ""
     error: str | None = None  # what could not be read, for people
     extra: dict[str, str] = field(default_factory=dict)  # ARF: source_ip, arrival_date, ...
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A stored raw report and what was read in it."""
+
+    raw_id: str
+    received_at: float
+    purpose: str
+    delivery_id: str | None  # vouched for by the envelope's token, or by a token in the mail
+    reading: Reading

@@ -28,7 +28,7 @@ _ENHANCED_INSIDE = re.compile(
 _DIAGNOSTIC_TYPE = re.compile(r"[\"'\s]*(?:smtp|lmtp|x-[a-z0-9-]{1,30})\s?;\s?", re.IGNORECASE)
 _QUOTED = re.compile(
     r"(?:\b(?:said|says|host|server|remote|smtp|response|reason|error|answer|replied|returned|was)\b|@|<<<)"
-    r"[^\n]{0,300}?(?:[:;]|<<<|\bwas|\bwith)[\s\"'(\[]*(?=[45][0-9]{2}[ \-][^\n]{3})",
+    r"[^\n]{0,300}?(?:[:;]|<<<|\bwas|\bwith)[\s\"'(\[]*(?=[45][0-9]{2}[ \-][^\n]{2})",
     re.IGNORECASE | re.ASCII,
 )
 _COMMAND = re.compile(r"\(?in reply to (?:end of )?(MAIL|RCPT|DATA|EHLO|HELO|STARTTLS|AUTH)\b")
@@ -81,9 +81,9 @@ class Reply:
         """
         text = clean(line)
         code, enhanced, text = _codes(_unquoted(text))
-        if enhanced is None and (match := _ENHANCED_INSIDE.search(text)):
+        if enhanced is None and "." in text and (match := _ENHANCED_INSIDE.search(text)):
             enhanced = match[1]
-        if stage is Stage.UNKNOWN and (match := _COMMAND.search(text)):
+        if stage is Stage.UNKNOWN and "in reply" in text and (match := _COMMAND.search(text)):
             stage = _stage_of(match)
         return cls(code, enhanced, text, stage, provider, host)
 

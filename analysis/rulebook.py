@@ -36,14 +36,18 @@ _AGREEMENT = 0.07
 """What the enhanced code adds to a text rule's confidence where both say the same."""
 
 _ADDRESS = re.compile(r"(?<![\w.+=~-])[\w.+=~-]++@[\w.-]*+")
+_QUOTES_AFTER = "error that the other server returned was:"
 _QUOTES = str.maketrans({"\u2018": "'", "\u2019": "'", "\u02bc": "'", "`": "'", "\u00a0": " "})
 
 
 def searchable(text: str) -> str:
     """The text as patterns see it: addresses read `@`, apostrophes are straight, blanks single.
 
-    A mailbox called `spam` or a domain called `quota.example` must not decide anything.
+    A mailbox called `spam` or a domain called `quota.example` must not decide anything, nor may
+    what Gmail writes before the other server's words.
     """
+    _, quoted, words = text.partition(_QUOTES_AFTER)
+    text = words if quoted else text
     if "@" in text:
         text = _ADDRESS.sub("@", text)
     if not text.isascii() or "`" in text:
@@ -97,7 +101,10 @@ def _add(patterns: re2.Filter, rule: Rule, options: re2.Options) -> None:
 
 
 class Rulebook:
-    """Compiled rules.  `Rulebook.load([operator_file, *shipped_files()])`: an operator's go first."""
+    """Compiled rules, the first that fits decides.
+
+    `Rulebook.load([operator_file, *shipped_files()])`: an operator's own go before the shipped.
+    """
 
     __slots__ = ("_first", "_last", "rules")
 

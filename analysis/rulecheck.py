@@ -85,14 +85,17 @@ def _covers(earlier: Rule, later: Rule) -> bool:
     return (
         _wider(earlier.codes, later.codes)
         and _wider(earlier.enhanced, later.enhanced)
-        and (not earlier.stages or bool(later.stages) and later.stages <= earlier.stages)
-        and (not earlier.providers or bool(later.providers) and later.providers <= earlier.providers)
+        and (not earlier.stages or (bool(later.stages) and later.stages <= earlier.stages))
+        and (
+            not earlier.providers
+            or (bool(later.providers) and later.providers <= earlier.providers)
+        )
         and _takes_texts(earlier, later)
     )
 
 
 def _wider(earlier: tuple[str, ...], later: tuple[str, ...]) -> bool:
-    return not earlier or bool(later) and all(item.startswith(earlier) for item in later)
+    return not earlier or (bool(later) and all(item.startswith(earlier) for item in later))
 
 
 def _takes_texts(earlier: Rule, later: Rule) -> bool:
@@ -117,13 +120,17 @@ def _examples(rule: Rule, book: Rulebook) -> Iterator[str]:
     for example in rule.examples:
         verdict = book.classify(example.reply)
         if verdict.rule != rule.id:
-            yield f"example {str(example.reply)!r} is taken by {verdict.rule}; sharpen one of them"
+            yield f"{_quoted(example)} is taken by {verdict.rule}; sharpen one of them"
         else:
             yield from _stated(example, verdict.severity.value, verdict.suppress)
 
 
 def _stated(example: Example, severity: str, suppress: bool) -> Iterator[str]:
     if example.severity is not None and example.severity.value != severity:
-        yield f"example {str(example.reply)!r} is {severity}, not {example.severity.value} as stated"
+        yield f"{_quoted(example)} is {severity}, not {example.severity.value} as stated"
     if example.suppress is not None and example.suppress is not suppress:
-        yield f"example {str(example.reply)!r} says suppress = {str(suppress).lower()}, not as stated"
+        yield f"{_quoted(example)} gives suppress = {str(suppress).lower()}, not as stated"
+
+
+def _quoted(example: Example) -> str:
+    return f"example {str(example.reply)!r}"

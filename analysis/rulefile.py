@@ -15,9 +15,10 @@ A file holds ordered `[[rule]]` tables, each a `name`, what it asks for and what
 A long pattern may be wrapped: a line break and the indentation after it are dropped.
 
 All conditions given must hold.  A hard verdict on a temporary reply turns soft, unless the rule
-says `whatever_code = true`: its words are sure even where the code is not.  A rule's id is `file/name`, the file's name without its leading
-number and its ending.  `last_resort = true` at the top of a file: its rules are asked only where
-neither another rule nor the enhanced status code decided.
+says `whatever_code = true`: its words are sure even where the code is not.  A rule's id is
+`file/name`, the file's name without its leading number and its ending.  `last_resort = true` at
+the top of a file: its rules are asked only where neither another rule nor the enhanced status code
+decided.
 
 An example is a reply as written, or a table `{reply, stage, provider, severity, suppress}`.
 Anything unknown, missing or contradictory raises `RuleError`, whose text is one line for people.
@@ -237,7 +238,7 @@ _Word = TypeVar("_Word", bound=StrEnum)
 
 def _member(words: type[_Word], value: object, key: str, where: str) -> _Word:
     try:
-        return words(value)
+        return words(str(value))
     except ValueError:
         raise RuleError(f"{where}: {key} {value!r} is not one of {', '.join(words)}") from None
 

@@ -35,6 +35,9 @@ Work = Callable[[Connection], T]
 IN_LIMIT = 500
 """Most values in one IN list; longer lists are cut into chunks."""
 
+DEADLOCKS = 3
+"""How often PostgreSQL may roll work back for a rival's sake before we call that trouble."""
+
 
 class StoreUnavailable(Exception):
     """The database cannot do its work now: gone, locked, full.  Try again later."""
@@ -164,24 +167,31 @@ class PostgresStore:
         return await self._run(work)
 
     async def _run(self, work: Work[T]) -> T:
-        try:
-            async with self._engine.begin() as connection:
-                return await connection.run_sync(work)
-        except (OperationalError, InterfaceError, PoolTimeout, OSError) as error:
-            raise StoreUnavailable(str(error)) from error
-        except DBAPIError as error:
-            if error.connection_invalidated or _transient(error):
-                raise StoreUnavailable(str(error.orig)) from error
-            raise
+        for again in range(DEADLOCKS, -1, -1):
+            try:
+                async with self._engine.begin() as connection:
+                    return await connection.run_sync(work)
+            except (OperationalError, InterfaceError, PoolTimeout, OSError) as error:
+                raise StoreUnavailable(str(error)) from error
+            except DBAPIError as error:
+                if again and _class_of(error) == _ROLLED_BACK:
+                    continue
+                if error.connection_invalidated or _class_of(error) in _PASSING:
+                    raise StoreUnavailable(str(error.orig)) from error
+                raise
+        raise AssertionError("unreachable")
 
     async def close(self) -> None:
         await self._engine.dispose()
 
 
-def _transient(error: DBAPIError) -> bool:
-    """SQLSTATE classes that pass: connection, rolled back, resources, operator intervention."""
-    state = getattr(error.orig, "sqlstate", None) or ""
-    return state[:2] in {"08", "40", "53", "57", "58"}
+_ROLLED_BACK = "40"
+_PASSING = frozenset({"08", _ROLLED_BACK, "53", "57", "58"})
+"""SQLSTATE classes that pass: connection, rolled back, resources, operator intervention."""
+
+
+def _class_of(error: DBAPIError) -> str:
+    return (getattr(error.orig, "sqlstate", None) or "")[:2]
 
 
 def insert_once(
@@ -208,9 +218,13 @@ def insert_once(
 def upsert(
     tx: Connection, table: Table, rows: list[dict[str, Any]], *, keys: tuple[str, ...]
 ) -> None:
-    """Insert the rows, or bring the ones with the same `keys` up to date."""
+    """Insert the rows, or bring the ones with the same `keys` up to date.
+
+    In the order of their keys: two writers of the same rows then never wait for each other.
+    """
     if not rows:
         return
+    rows = sorted(rows, key=lambda row: [row[name] for name in keys])
     dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
     statement = dialect.insert(table)
     changed = {name: statement.excluded[name] for name in rows[0] if name not in keys}

@@ -36,6 +36,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "keys list": (f"{_IN}keys:list_", "List the keys of the database."),
     "keys revoke": (f"{_IN}keys:revoke", "Revoke a key."),
     "db upgrade": (f"{_IN}db:upgrade", "Bring the database to the newest schema."),
+    "trace": (f"{_IN}trace:trace", "What became of a message, or of mail to an address."),
+    "bench": (f"{_IN}bench:bench", "How fast it is, as ratios against peers and limits."),
     "settings": (f"{_IN}settings:settings", "The settings in force, secrets masked."),
 }
 GROUPS = {

@@ -12,9 +12,11 @@ from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 import structlog
 from sqlalchemy import delete
+from starlette.types import ASGIApp
 
 from analysis.schema import idempotency
 from analysis.store import StoreUnavailable
@@ -82,7 +84,7 @@ async def running(engine: Engine, roles: Collection[Role]) -> AsyncIterator[Runn
         yield state
 
 
-async def _web(state: Running, engine: Engine, app: object, name: str, stop: asyncio.Event) -> int:
+async def _web(state: Running, engine: Engine, app: ASGIApp, name: str, stop: asyncio.Event) -> int:
     """Start an HTTP listener; returns its port once it is bound."""
     api = engine.settings.api
     where: Endpoint = api.listen if name == "api" else api.metrics_listen
@@ -92,7 +94,8 @@ async def _web(state: Running, engine: Engine, app: object, name: str, stop: asy
         serve_http(app, where.host, where.port, limits=api, stop=stop, started=started)
     )
     state.tasks.append(task)
-    await asyncio.wait({task, bound}, return_when=asyncio.FIRST_COMPLETED)
+    waits: set[asyncio.Future[Any]] = {task, bound}
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     if not bound.done():
         task.result()
     return await bound

@@ -32,6 +32,12 @@ _PLAIN_SUBJECT = re.compile(
 _PLAIN_DMARC = re.compile(
     r"failed the published DMARC policy|DMARC (?:Mechanism )?(?:Check )?Results?:"
 )
+_FIELD = re.compile(r"(?mi)^feedback-type\s{0,5}:")
+_BARE = re.compile(
+    r"(?:(?:user-agent|version)\s{0,5}:.{0,200}\n){0,2}feedback-type\s{0,5}:.{1,60}\n"
+    r"(?:user-agent|version|original-|source-ip)",
+    re.IGNORECASE,
+)
 _ADDRESS_LIST_CAP = 50
 
 
@@ -40,12 +46,13 @@ def feedback_headers(mail: Mail) -> Headers | None:
     part = mail.first("message/feedback-report")
     if part is not None:
         return Headers(part.text.strip("\n"))
-    if mail.parameters.get("report-type", "").lower() == "feedback-report":
-        for part in mail.parts:
-            if re.search(r"(?mi)^feedback-type\s{0,5}:", part.text[:8_000]):
-                return Headers(part.text.strip("\n"))
-        return Headers("")
-    return None
+    named = mail.parameters.get("report-type", "").lower() == "feedback-report"
+    for part in mail.parts[:5]:
+        if not part.is_message and b"eedback-" in part.body[:8_000]:
+            text = part.text.strip("\n")
+            if _BARE.match(text) or (named and _FIELD.search(text[:8_000])):
+                return Headers(text)
+    return Headers("") if named else None
 
 
 def read_complaint(mail: Mail) -> Reading | None:
@@ -53,7 +60,7 @@ def read_complaint(mail: Mail) -> Reading | None:
     report = feedback_headers(mail)
     if report is not None:
         return _reading(mail, report)
-    if mail.returned and (_is_jmrp(mail) or "x-hmxmroriginalrecipient" in mail.returned):
+    if _is_jmrp(mail) or "x-hmxmroriginalrecipient" in mail.returned:
         return _reading(mail, Headers("Feedback-Type: abuse"))
     if _is_plain(mail):
         return _reading(mail, Headers("Feedback-Type: auth-failure"))
@@ -61,6 +68,9 @@ def read_complaint(mail: Mail) -> Reading | None:
 
 
 def _is_jmrp(mail: Mail) -> bool:
+    """Microsoft's programme, which sends the original itself, attached or with added fields."""
+    if "x-hmxmroriginalrecipient" in mail.headers:
+        return True
     sender = addresses.first(mail.headers.get("from")).lower()
     return _JMRP.match(mail.headers.word("subject")) is not None and sender.endswith(
         ("@hotmail.com", "@microsoft.com", "@outlook.com", "@live.com")
@@ -76,7 +86,7 @@ def _is_plain(mail: Mail) -> bool:
 
 
 def _reading(mail: Mail, report: Headers) -> Reading:
-    returned = mail.returned
+    returned = mail.returned or mail.headers
     kind = (report.get("feedback-type") or "abuse").split(";")[0].strip().lower()
     return Reading(
         kind=Kind.COMPLAINT,

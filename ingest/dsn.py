@@ -24,6 +24,7 @@ STATUS_TYPES = (
 MAX_RECIPIENTS = 200
 
 _FIELD = re.compile(r"([A-Za-z][A-Za-z0-9_-]{1,60})[ \t]{0,8}:[ \t]*(.*)", re.ASCII)
+_STRAY = re.compile(r"(?:^|\n)[ \t]{0,8}(?:Final|Original)-Recipient[ \t]{0,8}:", re.IGNORECASE)
 _OPENS = frozenset({"final-recipient", "original-recipient"})
 _OURS = (
     frozenset({"action", "status", "diagnostic-code", "x-actual-recipient", "remote-mta"}) | _OPENS
@@ -137,6 +138,12 @@ def action_of(action: str, status: str) -> str:
 def status_text(mail: Mail) -> str:
     """Text of every delivery-status part."""
     return "\n\n".join(_fields(part) for part in mail.parts if part.type in STATUS_TYPES)
+
+
+def stray_fields(mail: Mail) -> str:
+    """Text of parts that hold the fields without being called a status part."""
+    texts = (part.plain for part in mail.parts if not part.is_message and part.type[:4] != "imag")
+    return "\n\n".join(text for text in texts if _STRAY.search(text))
 
 
 def _fields(part: Part) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from analysis.facts import ReportedRecipient
@@ -21,13 +21,17 @@ from analysis.verdict import UNKNOWN, Category, Verdict
 from ingest.wording import SPENT
 
 _CODE = re.compile(
-    r"(?<![\w.:/-])([245][0-5]\d)"
+    r"(?<![\w.:/-])([45][0-5]\d)"
     r"(?:[ \-]{1,3}[#(\[']{0,2}([245]\.\d{1,3}\.\d{1,3})\b)?(?=[\s:;,#'\"-]|$)",
     re.ASCII,
 )
 _ENHANCED = re.compile(r"(?<![\d.])([245]\.\d{1,2}\.\d{1,3})(?![.\d])", re.ASCII)
 _REPEATED = re.compile(r"(?<=\s)([45]\d\d)[ -](?:#?([245]\.\d{1,3}\.\d{1,3})\s)?", re.ASCII)
 _STATUS = re.compile(r"\s{0,10}([245]\.\d{1,3}\.\d{1,3})(?![.\d])", re.ASCII)
+_HOST = re.compile(r"host ([\w.-]{1,255})[\[ ]", re.ASCII)
+_SAID = re.compile(
+    r"(?:was|said|responded|replied|follows|returned|response|answered)\s?:\s{0,3}[\[\"'(]?(?=[45]\d\d\b)"
+)
 _COMMENT = re.compile(r"\(([^()]{4,200})\)")
 _WRAPPED = re.compile(r"[245]\.\d\.\d - .{1,80}? (\d{3})[- ]'(.+)'", re.ASCII | re.DOTALL)
 _SPENT = frozenset({Category.NETWORK, Category.SYSTEM, Category.UNKNOWN})
@@ -70,15 +74,17 @@ def status_of(text: str) -> str | None:
 def reply_in(words: str, status: str | None = None, host: str = "", domain: str = "") -> Reply:
     """The reply that the words report: its codes wherever they stand, the text without them."""
     words = _unwrapped(clean(words))
+    named = _HOST.match(words)
+    host = host or (named[1] if named else "")
+    words = words[_quoted_from(words) :]
     code: int | None = None
-    enhanced: str | None = None
     match = _CODE.search(words)
+    enhanced = match[2] if match else None
+    if enhanced is None and (inside := _ENHANCED.search(words)):
+        enhanced = inside[1]
     if match is not None:
-        code, enhanced = int(match[1]), match[2]
+        code = int(match[1])
         words = _unrepeated(words, match[1])
-    if enhanced is None:
-        inside = _ENHANCED.search(words)
-        enhanced = inside[1] if inside else None
     if status is not None and _fits(status, code) and (enhanced is None or enhanced in GENERIC):
         enhanced = status
     provider = provider_of([host] if host else [], domain)
@@ -91,6 +97,12 @@ def _unwrapped(words: str) -> str:
     """The remote reply that Cisco's gateways quote: `5.1.0 - Unknown address error 550-'...'`."""
     match = _WRAPPED.match(words)
     return f"{match[1]} {match[2]}" if match else words
+
+
+def _quoted_from(words: str) -> int:
+    """Where the remote system's own words begin, behind `said:` and the like."""
+    match = _SAID.search(words[:1_000])
+    return match.end() if match else 0
 
 
 def _fits(status: str, code: int | None) -> bool:
@@ -107,9 +119,12 @@ def judge(finding: Finding, rulebook: Rulebook, witness: Witness) -> ReportedRec
     status = status_of(finding.status)
     if finding.action in ("delivered", "relayed", "expanded"):
         return _line(finding, status, reply_in(finding.words, status), UNKNOWN)
-    reply, verdict = _decide(finding, status, rulebook, witness)
-    if finding.action == "failed" and verdict.category in _SPENT and _gave_up(finding, witness):
-        verdict = rulebook.classify(Reply(None, "4.4.7", "message expired", Stage.REPORT))
+    waits = "4.0.0" if finding.action == "delayed" else None  # a delay is never for good
+    reply, verdict = _decide(finding, status or waits, rulebook, witness)
+    vague = verdict.category in _SPENT and not _knows_words(verdict)
+    if finding.action == "failed" and vague and _gave_up(finding, witness):
+        expired = rulebook.classify(Reply(None, "4.4.7", "", Stage.REPORT))
+        verdict = replace(expired, evidence=verdict.evidence or expired.evidence)
     return _line(finding, status, reply, verdict)
 
 

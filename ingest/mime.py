@@ -44,6 +44,7 @@ _WORD = re.compile(
     r"=\?([\w.:-]{1,40})(?:\*[\w-]{0,20})?\?([bBqQ])\?([^?]{0,2000})\?=(?:\s{1,20}(?==\?))?",
     re.ASCII,
 )
+_DELIMITER = re.compile(rb"(?:^|\n)--([!-~]{4,70})[ \t]{0,5}\n")
 _NOT_BASE64 = bytes(
     set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 )
@@ -166,7 +167,7 @@ class Mail:
         """What the report says to people: every plain text, or the HTML where there is none."""
         readable = [part for part in self.parts if part.type in ("text/plain", "text/html")]
         plain = [part.plain for part in readable if part.type == "text/plain" and not part.filename]
-        if not any(text.strip() for text in plain):
+        if not any("@" in text for text in plain):
             plain = [part.plain for part in readable]
         return "\n".join(plain)[:MAX_TEXT]
 
@@ -213,7 +214,7 @@ def _collect(
     stack = [(headers, kind, parameters, body, 0)]
     while stack:
         headers, kind, parameters, body, depth = stack.pop()
-        boundary = parameters.get("boundary", "").rstrip() if kind.startswith("multipart/") else ""
+        boundary = _boundary(kind, parameters, body)
         pieces = _pieces(walk, body, boundary, depth) if boundary else []
         if not pieces:
             leaf = "text/plain" if kind.startswith("multipart/") else kind
@@ -224,6 +225,15 @@ def _collect(
             inner = Headers(inner_head)
             inner_kind, inner_parameters = content_type(inner)
             stack.append((inner, inner_kind, inner_parameters, inner_body, depth + 1))
+
+
+def _boundary(kind: str, parameters: dict[str, str], body: bytes) -> str:
+    """What parts the body; where the field lost it, what the first delimiter line says."""
+    if not kind.startswith("multipart/"):
+        return ""
+    declared = parameters.get("boundary", "").rstrip()
+    guess = None if declared else _DELIMITER.search(body[:4_000])
+    return guess[1].decode("latin-1") if guess else declared
 
 
 def _pieces(walk: _Walk, body: bytes, boundary: str, depth: int) -> list[bytes]:
@@ -261,7 +271,7 @@ def _lines(raw: bytes) -> bytes:
         raw = raw.replace(b"\r\n", b"\n")
         if b"\n" not in raw[:MAX_HEADER_BYTES]:
             raw = raw.replace(b"\r", b"\n")
-    return raw.lstrip(b"\n")
+    return raw.removeprefix(b"\xef\xbb\xbf").lstrip(b"\n")
 
 
 def _split(data: bytes) -> tuple[str, bytes]:

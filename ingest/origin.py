@@ -12,8 +12,13 @@ from ingest.dialects import fml
 from ingest.mime import Mail
 
 _DAEMON = re.compile(
-    r"mailer[-_. ]?da?emon|postmaster|mail[-_. ]?daemon|mdaemon|microsoftexchange|bounces?[@+]"
+    r"mailer[-_. ]?da?emon|post[-_]?master|mail[-_. ]?daemon|mdaemon|microsoftexchange|bounces?[@+]"
     r"|mail delivery|delivery (?:sub)?system|mail\.delivery\.system|(?:system|mail) administrator",
+    re.IGNORECASE,
+)
+_ROBOT = re.compile(
+    r"no-?reply|do-?not-?reply|mail-?(?:system|sys|server|gate|deliver|admin|service)|\bmta\b|daemon"
+    r"|smtp|gateway|notif|robot|auto|bounce|undeliver|delivery|post_?master|administrator|<root@",
     re.IGNORECASE,
 )
 _FAILURE_SUBJECT = re.compile(
@@ -22,6 +27,7 @@ _FAILURE_SUBJECT = re.compile(
     r"|mail (?:system )?error|mail (?:could not|cannot)|mail failure|failed (?:mail|delivery)"
     r"|(?:message|mail) (?:delayed|undeliver|not)|could not be (?:sent|delivered)|non[- ]?remis"
     r"|\u9000\u4fe1|\u9000\u4ef6|\u6295\u9012\u5931\u8d25|\u53d1\u9001\u5931\u8d25"
+    r"|メールエラー|エラー通知|エラーメール|配信でき|送信でき|届けでき"
     r"|unzustellbar|nicht zugestellt|недостав|не доставлен|配信不能|配信エラー",
     re.IGNORECASE,
 )
@@ -29,7 +35,17 @@ _ANSWER = re.compile(
     r"\s{0,5}(re|fwd?|aw|wg|tr|sv|rv|enc|\u8f6c\u53d1|\u56de\u590d|答复)\s{0,3}[:\uff1a]",
     re.IGNORECASE,
 )
-_BY_HAND = frozenset({"in-reply-to", "references", "x-mailer", "user-agent", "list-id"})
+_BY_HAND = frozenset(
+    {
+        *("in-reply-to", "references", "x-mailer", "user-agent", "thread-topic", "thread-index"),
+        *("x-ms-has-attach", "accept-language"),
+    }
+)
+_FIRST_PERSON = re.compile(
+    r"\bI (?:get|got|am|was|sent|send|have|tried|keep|think|would|can|need|don't|do not|see)\b"
+    r"|\b[Mm]y (?:e-?mail|mail|message|server|account|colleague)\b|\b[Cc]an you\b|\b[Tt]hanks\b"
+    r"|\b(?:[Bb]est|[Kk]ind) regards\b|\bCheers\b|\bwrote:"
+)
 
 
 def is_daemon(mail: Mail) -> bool:
@@ -38,19 +54,37 @@ def is_daemon(mail: Mail) -> bool:
 
 
 def is_from_system(mail: Mail) -> bool:
-    """Whether a mail system, not a person, wrote the message."""
+    """Whether a mail system wrote the message, by its name, its mark or its subject."""
     headers = mail.headers
     if is_daemon(mail) or "x-failed-recipients" in headers or fml.wrote(headers):
         return True
-    if headers.get("from").strip() in ("<>", "") or headers.get("return-path").strip() == "<>":
+    if headers.get("from").strip() in ("<>", "") or is_status_report(mail):
         return True
-    return is_status_report(mail) or _speaks_of_failure(mail)
+    return _speaks_of_failure(mail) and not _is_by_hand(mail)
+
+
+def is_from_robot(mail: Mail) -> bool:
+    """Whether software sent it, though it may not be a mail system: words must say the rest."""
+    headers = mail.headers
+    if headers.get("return-path").strip() == "<>":
+        return True
+    submitted = headers.get("auto-submitted").lower()
+    return submitted.startswith("auto-") or _ROBOT.search(headers.word("from")[:500]) is not None
 
 
 def is_failure_notice(mail: Mail) -> bool:
     """Whether the header alone tells a failure, even if nobody can say whose."""
+    if not _speaks_of_failure(mail):
+        return False
     nobody = mail.headers.get("from").rstrip().endswith("<>")
-    return (is_daemon(mail) or nobody) and _speaks_of_failure(mail)
+    return is_daemon(mail) or nobody or (bool(mail.returned) and not _is_by_hand(mail))
+
+
+def _is_by_hand(mail: Mail) -> bool:
+    """Whether a mail program's marks, or somebody who says `I`, show that a person wrote."""
+    if not _BY_HAND.isdisjoint(mail.headers.names):
+        return True
+    return _FIRST_PERSON.search(mail.notice[:2_000]) is not None
 
 
 def _speaks_of_failure(mail: Mail) -> bool:
@@ -69,4 +103,5 @@ def is_passed_on(mail: Mail) -> bool:
     answer = _ANSWER.match(mail.headers.word("subject"))
     if answer is None:
         return False
-    return answer[1].lower() != "re" or not _BY_HAND.isdisjoint(mail.headers.names)
+    by_hand = not _BY_HAND.isdisjoint(mail.headers.names) or "list-id" in mail.headers
+    return by_hand or answer[1].lower() != "re"

@@ -20,11 +20,18 @@ from analysis.reply import clean
 from analysis.rulebook import Rulebook
 from ingest import addresses, autoreply, dialects, dsn
 from ingest.arf import read_complaint
-from ingest.finding import Finding, judge
+from ingest.finding import Finding, judge, reply_in
 from ingest.mime import Mail, read_mime
 from ingest.notice import Notice
-from ingest.origin import is_failure_notice, is_from_system, is_passed_on
-from ingest.wording import FAILED, GIVEN_UP, WAITING
+from ingest.origin import (
+    is_daemon,
+    is_failure_notice,
+    is_from_robot,
+    is_from_system,
+    is_passed_on,
+)
+from ingest.sns import read_event
+from ingest.wording import DELAY_SUBJECT, FAILED, GIVEN_UP, SUCCEEDED, WAITING
 from sender.tokens import find_token
 
 _AGGREGATE_NAME = re.compile(r"[^!\s]{3,255}![^!\s]{3,255}!\d{9,11}!\d{9,11}", re.ASCII)
@@ -52,12 +59,24 @@ def _read(mail: Mail, rulebook: Rulebook) -> Reading:
     if complaint is not None:
         return complaint
     notice = Notice(mail)
+    if (event := read_event(mail)) is not None:
+        return _event_reading(*event, notice, rulebook)
     reading = _status_report(notice, rulebook)
     if reading is None:
         reading = _prose(notice, rulebook)
     if reading is None:
         return Reading(_quiet(mail))
     return replace(reading, message_id=notice.returned.get("message-id")[:500] or None)
+
+
+def _event_reading(
+    kind: str, findings: list[Finding], feedback: str, notice: Notice, rulebook: Rulebook
+) -> Reading:
+    if kind == "complaint":
+        complainers = (ReportedRecipient(f.address, f.action) for f in findings)
+        return Reading(Kind.COMPLAINT, tuple(complainers), feedback_type=clean(feedback, 40))
+    recipients = _judged(findings, rulebook, notice)
+    return Reading(Kind.BOUNCE if kind == "bounce" else Kind.DELIVERED, recipients)
 
 
 def _by_structure(mail: Mail) -> Kind | None:
@@ -88,38 +107,37 @@ def _is_aggregate(mail: Mail) -> bool:
 
 
 def _status_report(notice: Notice, rulebook: Rulebook) -> Reading | None:
-    """A report with delivery-status fields, as a part or as lines of a text part."""
+    """A report with delivery-status fields, as a part or as lines of another part."""
     mail = notice.mail
-    text = dsn.status_text(mail)
-    if not text and "Recipient" in notice.mail.notice and is_from_system(mail):
-        text = notice.mail.notice if "Action:" in notice.mail.notice else ""
+    text = dsn.status_text(mail) or (dsn.stray_fields(mail) if is_from_system(mail) else "")
     if not text or is_passed_on(mail):
         return None
     report = dsn.read_report(text)
     findings = _completed([dsn.finding_of(group) for group in report.groups], notice)
     if not findings:
         return None
-    if "boxbe" in mail.headers.get("from").lower() or _asks(mail, findings):
+    if all(f.status.startswith("4.7") for f in findings) and autoreply.is_challenge(mail):
         return Reading(Kind.CHALLENGE)
     recipients = _judged(findings, rulebook, notice)
     return Reading(_kind_of(recipients), recipients, reporting_mta=clean(report.reporting_mta, 255))
 
 
-def _asks(mail: Mail, findings: list[Finding]) -> bool:
-    return all(f.status.startswith("4.7") for f in findings) and autoreply.is_challenge(mail)
-
-
 def _completed(findings: list[Finding], notice: Notice) -> list[Finding]:
     """Findings with an address each: where a field held none, the notice may name it."""
     named = [finding for finding in findings if finding.address]
-    if named and len(named) == len(findings):
+    open_ones = [finding for finding in findings if not finding.address]
+    if named and not open_ones:
         return named
     known = {addresses.key(finding.address) for finding in named}
     rest = [f for f in notice.findings if addresses.key(f.address) not in known]
-    open_ones = [finding for finding in findings if not finding.address]
-    for number, spare in enumerate(rest):
+    for number, spare in enumerate(rest[: len(open_ones)] if named else rest):
         named.append(_merged(spare, open_ones[number] if number < len(open_ones) else None))
-    return named
+    return named or [_merged(f, open_ones[0] if open_ones else None) for f in _only_target(notice)]
+
+
+def _only_target(notice: Notice) -> list[Finding]:
+    """Who must be meant where a failure names nobody: the one the returned message went to."""
+    return [Finding(address) for address in notice.targets.values()] * (len(notice.targets) == 1)
 
 
 def _merged(spare: Finding, finding: Finding | None) -> Finding:
@@ -136,18 +154,46 @@ def _merged(spare: Finding, finding: Finding | None) -> Finding:
 
 def _prose(notice: Notice, rulebook: Rulebook) -> Reading | None:
     """A notice of failure without fields, believed only from a mail system."""
-    mail = notice.mail
-    if is_passed_on(mail) or not is_from_system(mail) or autoreply.is_challenge(mail):
+    findings = _told(notice)
+    if findings is None:
         return None
-    findings = notice.findings if _speaks_of_failure(notice) else []
-    findings = findings or dialects.read(notice)
-    if not findings:
-        return Reading(Kind.BOUNCE) if is_failure_notice(mail) else None
     waiting = _is_waiting(notice)
     recipients = _judged(
         (replace(f, action="delayed") if waiting else f for f in findings), rulebook, notice
     )
+    if not recipients:
+        return Reading(Kind.DELIVERED if _is_good_news(notice) else Kind.BOUNCE)
     return Reading(_kind_of(recipients), recipients)
+
+
+def _told(notice: Notice) -> list[Finding] | None:
+    """Who failed by the notice; [] for a failure that names nobody, None for other mail."""
+    mail = notice.mail
+    if is_passed_on(mail) or (not is_daemon(mail) and autoreply.is_challenge(mail)):
+        return None
+    findings = notice.findings if _speaks_of_failure(notice) else []
+    if not is_from_system(mail):
+        sure = is_from_robot(mail) and not autoreply.is_away(mail) and _is_certain(notice)
+        return findings if findings and sure else None
+    if not findings and _is_good_news(notice):
+        return [Finding(a, action="delivered") for a in addresses.find_all(notice.whole())[:20]]
+    findings = findings or dialects.read(notice)
+    if findings or not is_failure_notice(mail):
+        return findings or None
+    return _only_target(notice)
+
+
+def _is_good_news(notice: Notice) -> bool:
+    text = f"{notice.mail.headers.word('subject')[:300]}\n{notice.whole()[:4_000]}"
+    return SUCCEEDED.search(text) is not None and FAILED.search(text) is None
+
+
+def _is_certain(notice: Notice) -> bool:
+    """Whether the words alone are those of a mail system: a reply, and a message come back."""
+    replies = (reply_in(finding.words) for finding in notice.findings)
+    return bool(notice.mail.returned) or (
+        bool(notice.returned) and any(reply.code is not None for reply in replies)
+    )
 
 
 def _speaks_of_failure(notice: Notice) -> bool:
@@ -158,8 +204,11 @@ def _speaks_of_failure(notice: Notice) -> bool:
 
 
 def _is_waiting(notice: Notice) -> bool:
-    text = f"{notice.mail.headers.word('subject')} {notice.text[:4_000]}"
-    return WAITING.search(text) is not None and GIVEN_UP.search(text) is None
+    text = notice.whole()[:4_000]
+    if WAITING.search(text):
+        return True
+    subject = notice.mail.headers.word("subject")[:300]
+    return DELAY_SUBJECT.search(subject) is not None and GIVEN_UP.search(text) is None
 
 
 def _judged(
@@ -192,8 +241,8 @@ def _token(mail: Mail, raw: bytes) -> str | None:
     """Our VERP local part: in the header, the fields, the returned mail, whichever has it."""
     if b"+" not in raw:
         return None
-    places = [mail.headers.text, mail.returned.text, *(p.text for p in mail.parts[:20])]
-    for text in places:
+    texts = (p.text for p in mail.parts[:20] if p.type.startswith(("text/", "message/")))
+    for text in (mail.headers.text, mail.returned.text, *texts):
         if "+" in text and (token := find_token(text)):
             return token
     return None

@@ -25,11 +25,12 @@ FAILED = any_of(
     r"(?:not|n[o'’]t) (?:be |been |yet been )?(?:accept|complet|process)",
     r"(?:can ?not|can[’']t|unable to|failed to|able to) (?:find|locate|deliver|send|relay|reach)",
     r"undeliver(?:able|ed)|returned (?:to (?:the )?sender|mail)|\(failure\)|giving up|error_code",
+    r"problem (?:\w+ )?(?:deliver|send)",
     r"deliver\w*:? (?:\w+ ){0,3}(?:failed|failure|error|problem|impossible)",
     r"(?:failed|failure|error)\b.{0,40}deliver|permanent(?:ly)? (?:fail|error|fatal)",
     r"(?:recipient|addresse?)(?:s|es|\(s\)|\(es\))? failed|failed,? permanently",
     r"message (?:was |has been |is )?(?:rejected|refused|blocked|bounced|returned)",
-    r"delayed|has not yet been",
+    r"(?:was|has been|were) (?:rejected|refused|blocked|returned|bounced)|delayed|has not yet been",
     # English: why
     r"(?:unknown|no such|invalid|non-?existent|bad|inactive|disabled) "
     r"(?:user|recipient|address|mailbox|local|final|destination|account|host|domain)",
@@ -59,7 +60,7 @@ FAILED = any_of(
     r"недостав|невозможно доставить|ошибка доставки|не вдалося|не доставлен",
     # Chinese
     r"退信|退回|拒收|没有送达|未送达|不存在|邮箱已满|空间不足|无效的?(?:收件|邮箱|地址)",
-    r"(?:无法|未能)(?:送达|投递|发送|被送达|到达|传送)|(?:发送|投递|传送|送达)失败",
+    r"(?:无法|未能|没能)(?:成功|正常|被)?(?:送达|投递|发送|到达|传送|投送)|(?:发送|投递|传送|送达)失败",
     r"(?:無法|未能)(?:送達|投遞|傳送|寄送|遞送)|(?:傳送|寄送|投遞)失敗|退件",
     # Japanese
     r"(?:配信|配送|送信|お届け|送達|届ける事が)(?:が|は|を)?(?:でき|出来)|配信不能|届きません",
@@ -127,17 +128,27 @@ SPENT = any_of(
 """A queue gave up after its time."""
 
 WAITING = any_of(
-    r"not yet been delivered|not been delivered (?:yet|for)|attempts will continue",
-    r"(?:delivery|message|mail|e-mail)\b.{0,40}(?:delayed|deferred)|delay(?:ed)? (?:for|\d+)",
-    r"will (?:continue|keep|be retried|be attempted|retry)|temporar\w+ (?:undeliver|delay)",
-    r"warning(?: message)? only|do not need to resend|no need to resend",
-    r"still (?:being retried|trying|in the queue|undelivered)",
-    r"noch nicht zugestellt|verz.ger|retard[ée]|retras|ritardo|延迟|延遲|遅延|遅れ|задерж",
+    r"not yet been delivered|not been delivered yet|(?:attempts|server) will continue|delayed mail",
+    r"will (?:be retried|be attempted|retry|keep trying|continue)|still being retried",
+    r"warning(?: message)? only|do not need to resend|no need to resend|incomplete \*\*",
+    r"noch nicht zugestellt|wird weiter|仍会|继续尝试|再送信を",
 )
-"""It is still being tried."""
+"""It is still being tried, whatever else the notice says."""
+
+SUCCEEDED = any_of(
+    r"success(?:fully|ful(?:ly)?)? (?:\w+ )?(?:deliver|relay|receiv|sent)|\(success\)",
+    r"(?:has been|was) (?:delivered|relayed|expanded)|deliver\w* (?:was )?success",
+    r"erfolgreich zugestellt|remis avec succ|entregado correctamente|成功送达|配信されました",
+)
+"""It arrived, or was handed on."""
+
+DELAY_SUBJECT = any_of(
+    r"\bdelay|\bwarning: (?:message|could not send)|deferred mail|verz.ger|retard|遅延|延迟|задерж"
+)
+"""A subject that speaks of a delay."""
 
 GIVEN_UP = any_of(
-    r"permanent|given up|giving up|gave up|undeliverable|could not be delivered|was not delivered",
-    r"failed|unable to deliver|too long|expired|returned",
+    r"given up|giving up|gave up|permanent(?:ly)? (?:error|fail|fatal)|failed permanently",
+    r"(?:is|was|were) undeliverable|could not be delivered to|will be deleted|expired",
 )
 """It is not tried any more."""

@@ -16,8 +16,8 @@ import structlog
 from sqlalchemy import Connection
 
 from analysis import ledger, suppression
-from analysis.facts import Kind, Reading
-from analysis.ledger import Arrival, Recorded
+from analysis.facts import Arrival, Kind, Reading
+from analysis.ledger import Recorded
 from analysis.store import Store, StoreUnavailable
 from ingest import inbox
 from ingest.inbox import Raw

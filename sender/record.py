@@ -61,10 +61,11 @@ def record(
 
 def _still_ours(tx: Connection, records: Sequence[Record]) -> set[tuple[str, int]]:
     held: set[tuple[str, int]] = set()
-    for chunk in chunks([r.claim.delivery_id for r in records], IN_LIMIT):
+    for chunk in chunks(sorted(r.claim.delivery_id for r in records), IN_LIMIT):
         rows = tx.execute(
             select(deliveries.c.id, deliveries.c.epoch)
             .where(deliveries.c.id.in_(chunk), deliveries.c.state == State.SENDING.value)
+            .order_by(deliveries.c.id)
             .with_for_update()
         )
         held.update((row.id, row.epoch) for row in rows)

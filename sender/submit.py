@@ -97,6 +97,7 @@ def _answered(
         for s, mark in keyed
         if first[mark.key_hash][0] == s.id
     ]
+    rows.sort(key=lambda row: row["key_hash"])  # two batches of the same keys never form a ring
     claimed = {bytes(key) for key in insert_once(tx, idempotency, rows, returning="key_hash")}
     kept = _kept(tx, [key for key in first if key not in claimed])
     receipts: dict[str, Receipt] = {}

@@ -8,14 +8,18 @@ that two cores never run several of them.
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
+from analysis import migrate
+from analysis.store import Store, open_store
 from tests import servers
 from tests.servers import exim, postfix, postgres
 
@@ -33,6 +37,12 @@ _FIXTURE_NEEDS = {
     "start_exim": "exim",
 }
 _SHARE_A_WORKER = ("postfix", "exim")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--full", action="store_true", help="run the stories of crashes in full size: minutes"
+    )
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist's own hook reads the groups
@@ -100,6 +110,54 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'carom.db'}"
     url: str = request.getfixturevalue("postgres_url")
     return url
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with our tables and nothing in them, to be copied."""
+    file = tmp_path_factory.mktemp("migrated") / "carom.db"
+    _migrate(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres_server: postgres.Postgres) -> str:
+    """The name of a PostgreSQL database with our tables and nothing in them, to be copied."""
+    name = postgres_server.create_database()
+    _migrate(postgres_server.url(name))
+    return name
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database of this test's own with our tables; once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        file = tmp_path / "carom.db"
+        shutil.copy(request.getfixturevalue("migrated_sqlite"), file)
+        yield f"sqlite:///{file}"
+        return
+    template: str = request.getfixturevalue("migrated_postgres")
+    server: postgres.Postgres = request.getfixturevalue("postgres_server")
+    name = server.create_database(template)
+    yield server.url(name)
+    server.drop_database(name)
+
+
+@pytest.fixture
+async def store(migrated_url: str) -> AsyncIterator[Store]:
+    """The store behind `migrated_url`, open."""
+    store = open_store(migrated_url)
+    yield store
+    await store.close()
+
+
+def _migrate(url: str) -> None:
+    async def upgrade() -> None:
+        store = open_store(url)
+        await store.write(migrate.upgrade)
+        await store.close()
+
+    asyncio.run(upgrade())
 
 
 @pytest.fixture

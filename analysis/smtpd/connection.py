@@ -18,6 +18,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import PurePath
+from typing import cast
 
 import structlog
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -80,9 +81,8 @@ class Connection(SMTP):
         return self.transport.get_extra_info("ssl_object") is not None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
         asyncio.StreamReaderProtocol.connection_made(self, transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's own are no subclass
         self._start_afresh()
         self.client = client_address(transport.get_extra_info("peername"))
         self._house.open.add(self)
@@ -126,14 +126,14 @@ class Connection(SMTP):
         self._hang_up()
 
     def abort(self) -> None:
+        """Close the socket for certain, whatever is still to be written."""
         self.transport.abort()
+        self.connection_lost(None)
 
     def _hang_up(self) -> None:
         if self._certain_end is None and not self.gone.done():
             self.transport.close()
-            self._certain_end = self.loop.call_later(
-                self._limits.linger_seconds, self.transport.abort
-            )
+            self._certain_end = self.loop.call_later(self._limits.linger_seconds, self.abort)
 
     def _start_afresh(self) -> None:
         self.session = self._create_session()
@@ -191,8 +191,8 @@ class Connection(SMTP):
         except asyncio.IncompleteReadError:
             raise
         except Exception as error:
-            if self.transport.is_closing():
-                raise
+            if isinstance(error, OSError) and self.transport.is_closing():
+                raise  # the client's end, not our fault
             await self.push(await self.handle_exception(error))
 
     async def _read_line(self) -> str:

@@ -61,7 +61,7 @@ class Content:
     def _take(self, part: bytes) -> None:
         self._seen += len(part)
         if self._refusal is None:
-            if self._seen > self._limits.message + 2 * len(_END):
+            if self._seen > self._limits.message + len(_END):
                 self._refuse(CommandError("552 5.3.4 Message too big", Reason.TOO_BIG))
             elif not self._door.hold(len(part)):
                 self._refuse(CommandError("452 4.3.1 No room now, try later", Reason.TROUBLE))
@@ -84,8 +84,8 @@ class Content:
         if not content.count(b"\r") == content.count(b"\n") == content.count(b"\r\n"):
             content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
             content = content.replace(b"\n", b"\r\n")
-        header = self._limits.header
-        if len(content) > header and content.find(b"\r\n\r\n", 0, header + 4) < 0:
+        header = self._limits.header + 2
+        if len(content) > header and content.find(b"\r\n\r\n", 0, header + 2) < 0:
             raise CommandError("552 5.3.4 Header too big", Reason.TOO_BIG)
         if len(content) > self._limits.message + 2:
             raise CommandError("552 5.3.4 Message too big", Reason.TOO_BIG)

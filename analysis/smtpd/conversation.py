@@ -176,20 +176,16 @@ class Conversation(Connection):
             raise CommandError("554 5.5.1 Nothing may follow STARTTLS", last=True)
         self.transport.pause_reading()  # or the handshake's first octets are read as a command
         await self.push("220 2.0.0 Go ahead")
-        try:
-            secure = await self.loop.start_tls(
-                self.transport,
-                self,
-                self._house.tls,
-                server_side=True,
-                ssl_handshake_timeout=self._house.door.patience,
-                ssl_shutdown_timeout=self._limits.linger_seconds,
-            )
-        except OSError as failure:
-            log.info("smtpd.tls_failed", client=self.client, how=type(failure).__name__)
-            self.connection_lost(failure)  # asyncio does not tell, when a handshake fails
-            raise
-        assert secure is not None
+        secure = await self.loop.start_tls(
+            self.transport,
+            self,
+            self._house.tls,
+            server_side=True,
+            ssl_handshake_timeout=self._house.door.patience,
+            ssl_shutdown_timeout=self._limits.linger_seconds,
+        )
+        if secure is None:
+            raise ConnectionAbortedError("ended in the handshake")
         self._move_to(secure)
         self._start_afresh()  # RFC 3207 section 4.2
 

@@ -28,8 +28,10 @@ from carom.errors import UsageError
 from ingest.mime import MAX_BYTES
 from ingest.parse import read_mail
 
-AUDIENCE = "user"
+AUDIENCE = "support"
 LANGUAGES = ("en", "zh")
+PIPE_WIDTH = 200
+"""Columns of the table where no terminal says how wide it is."""
 
 
 def classify(
@@ -144,13 +146,18 @@ def _write(rows: Iterator[dict[str, Any]], as_json: bool, columns: tuple[str, ..
 
 
 def _table(rows: Iterator[dict[str, Any]], columns: tuple[str, ...]) -> None:
-    table = Table(*columns)
+    table = Table(box=None)
+    for column in columns:
+        table.add_column(column, no_wrap=True, overflow="ellipsis")
     for row in rows:
         for recipient in row.get("recipients") or [{}]:
             cells = {**row, **recipient, "evidence": str(recipient.get("evidence", ""))[:120]}
             cells["evidence"] = row.get("error") or cells["evidence"]
             table.add_row(*(_cell(cells.get(column)) for column in columns))
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:
+        console.width = PIPE_WIDTH
+    console.print(table)
 
 
 def _cell(value: object) -> str:

@@ -16,6 +16,7 @@ import shutil
 import smtplib
 import socket
 import ssl
+import struct
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -245,6 +246,8 @@ async def test_a_message_is_stored_though_the_client_is_gone_before_the_answer()
             await wire.say("DATA")
             wire.write(b"x\r\n.\r\n")
             await at.box.entered.wait()
+            sock = wire.writer.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         await until(lambda: at.server.open == 0)
         at.box.gate.set()
         await until(lambda: at.box.contents == [b"x\r\n"])
@@ -308,7 +311,7 @@ async def test_each_command_needs_the_one_before() -> None:
         ("FROM:a@example.net", "501"),
         ("FROM:<@relay.example,@b.example:a@example.net>", "553"),
         ("FROM:<a b@example.net>", "553"),
-        ('FROM:<"a b"@example.net>', "553"),
+        ('FROM:<"a b"@example.net>', "501"),
         ("FROM:<a(comment)@example.net>", "553"),
         ("FROM:<a@b@example.net>", "553"),
         ("FROM:<a@example.net>SIZE=1", "501"),
@@ -477,7 +480,7 @@ async def test_a_long_line_is_kept_whole() -> None:
 
 @pytest.mark.parametrize("size", [1_000, 1_001, 70_000, 200_000])
 async def test_the_limit_is_exact_and_the_session_goes_on(size: int) -> None:
-    async with serving(Limits(message=size)) as at, dial(at.port) as wire:
+    async with serving(Limits(message=size, header=size)) as at, dial(at.port) as wire:
         fits = b"x" * (size - 2) + b"\r\n"
         assert (await data(wire, fits + b".\r\n")).startswith("250 ")
         assert (await data(wire, b"x" + fits + b".\r\n")).startswith("552 5.3.4 ")

@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, func, insert, select, text, update
 
-from analysis import migrate
 from analysis.schema import audit, metadata, soft_bounces, suppressions
 from analysis.store import Store, StoreUnavailable, insert_once, open_store, ping, upsert
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def store(database_url: str) -> AsyncIterator[Store]:
-    store = open_store(database_url)
-    await store.write(migrate.upgrade)
-    yield store
-    await store.close()
 
 
 def _days(tx: Connection) -> list[int]:
@@ -127,3 +117,24 @@ async def test_the_newest_schema_is_all_there(store: Store) -> None:
             lambda tx, table=table: tx.execute(select(func.count()).select_from(table)).scalar()
         )
         assert count == 0, table.name
+
+
+@pytest.mark.postgres
+async def test_work_that_a_deadlock_rolled_back_is_done_again(postgres_url: str) -> None:
+    """Each locks one row and wants the other's: PostgreSQL ends one of the two."""
+    store = open_store(postgres_url)
+    await store.write(metadata.create_all)
+    rows = [{"address_hash": bytes([n]) * 32, "day": 0} for n in (1, 2)]
+    await store.write(lambda tx: tx.execute(insert(soft_bounces), rows) and None)
+
+    def touch(tx: Connection, order: tuple[int, int]) -> None:
+        for n in order:
+            of_row = soft_bounces.c.address_hash == bytes([n]) * 32
+            tx.execute(update(soft_bounces).where(of_row).values(day=soft_bounces.c.day + 1))
+            tx.execute(text("SELECT pg_sleep(0.1)"))
+
+    await asyncio.gather(
+        store.write(lambda tx: touch(tx, (1, 2))), store.write(lambda tx: touch(tx, (2, 1)))
+    )
+    assert await store.read(_days) == [2, 2]
+    await store.close()

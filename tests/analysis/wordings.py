@@ -5,6 +5,8 @@ hosts of the example ranges.  They are not the rules' own examples: they are wha
 also understand.
 """
 
+# ruff: noqa: E501  (a reply is one line, as it is said)
+
 WORDINGS: dict[str, tuple[str, ...]] = {
     "bad_mailbox": (
         "550 5.1.1 <nobody@example.net>: Recipient address rejected: User unknown in virtual mailbox table",
@@ -22,7 +24,7 @@ WORDINGS: dict[str, tuple[str, ...]] = {
         "550 Recipient not found",
         "550 nobody@example.net unknown user account",
         "550 Administrative prohibition; no such mailbox here",
-        "550 5.1.1 Recipient not found. <http://x.co/irbounce>",
+        "550 5.1.1 We know of no such recipient. <http://x.co/irbounce>",
         "550 5.4.1 [nobody@example.net]: Recipient address rejected: Access denied. AS(201806281) [BN1.prod.protection.outlook.com]",
         "550 5.5.0 Requested action not taken: mailbox unavailable (S2017062302).",
         "554 delivery error: dd Not a valid recipient - mta1.example",
@@ -145,7 +147,7 @@ WORDINGS: dict[str, tuple[str, ...]] = {
         "4.4.2 conversation with mx.example.net[192.0.2.1] timed out while sending RCPT TO",
         "4.4.3 Host or domain name not found. Name service error for name=example.net type=MX: Host not found, try again",
         "4.4.1 connect to mx.example.net[192.0.2.1]:25: No route to host",
-        "550 5.4.316 Message expired, connection refused",
+        "550 5.4.312 Message expired, DNS query failed",
         "451 4.4.0 DNS query failed",
         "451 4.4.2 Timeout - closing connection",
         "all hosts have been failing for a long time: Network is unreachable",
@@ -202,6 +204,7 @@ WORDINGS: dict[str, tuple[str, ...]] = {
         "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org; https://www.spamhaus.org/query/ip/192.0.2.1",
         "550 5.7.1 Unfortunately, messages from [192.0.2.1] weren't sent. Please contact your Internet service provider since part of their network is on our block list (S3150).",
         "553 5.7.1 [BL21] Connections will not be accepted from 192.0.2.1, because the ip is in Spamhaus's list; see http://example/",
+        "421 4.7.0 [TSS04] Messages from 192.0.2.1 temporarily deferred due to unexpected volume or user complaints - 4.16.55.1",
         "421 4.7.1 [TS03] All messages from 192.0.2.1 will be permanently deferred; Retrying will NOT succeed.",
         "550 5.7.606 Access denied, banned sending IP [192.0.2.1].",
         "554 Blocked - see https://ipcheck.proofpoint.com/?ip=192.0.2.1",
@@ -230,13 +233,12 @@ WORDINGS: dict[str, tuple[str, ...]] = {
         "450 4.2.1 The user you are trying to contact is receiving mail too quickly.",
         "421 4.7.28 Our system has detected an unusual rate of unsolicited mail originating from your IP address.",
         "421 RP-001 (SNT004) Unfortunately, some messages from 192.0.2.1 weren't sent. Please try again.",
-        "421 4.7.0 [TSS04] Messages from 192.0.2.1 temporarily deferred due to unexpected volume or user complaints - 4.16.55.1",
         "452 4.5.3 Error: too many recipients",
         "421 too many connections from your IP",
         "451 4.7.1 Sorry, you have exceeded the hourly limit",
         "550 5.1.1 Too many recipients this hour, try later",
         "550 Ip frequency limited",
-        "550 Mailbox unavailable or access denied",
+        "550 Mailbox unavailable or access denied [abc= IP: 192.0.2.1]. http://service.mail.qq.com/cgi-bin/help",
         "421 HL:ICC 163 mx1",
         "451 RP:QRC 163 mx1",
         "421 mwinf5c01 ME Trop de connexions, veuillez verifier votre configuration. OFR004_104 [104]",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable
 
 SENDER = "news@example.com"
@@ -53,8 +54,6 @@ def report(
     """A delivery status notification: notice, fields, the returned letter.  RFC 3464."""
     fields = blank.join(["Reporting-MTA: dns; mx.example.org", *groups])
     if encoding == "base64":
-        import base64
-
         fields = base64.encodebytes(fields.encode()).decode()
     lines = [
         "From: MAILER-DAEMON@mx.example.org",
@@ -88,8 +87,6 @@ def feedback(
 ) -> bytes:
     """A feedback report.  RFC 5965."""
     if encoding == "base64":
-        import base64
-
         fields = base64.encodebytes(fields.encode()).decode()
     lines = [
         "From: feedback@isp.example.org",

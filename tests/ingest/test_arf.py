@@ -44,6 +44,12 @@ def test_a_base64_report_in_multipart_mixed_is_read() -> None:
     assert (reading.feedback_type, len(reading.recipients)) == ("abuse", 1)
 
 
+def test_fields_in_a_plain_text_part_are_a_report() -> None:
+    body = f"--cut\n\n{FULL}\n--cut\nContent-Type: message/rfc822\n\n{LETTER}\n--cut--"
+    raw = letter(["From: fbl@isp.example", "Content-Type: multipart/mixed; boundary=cut"], body)
+    assert [r.address for r in read(raw).recipients] == ["angry@example.net"]
+
+
 def test_several_recipients_are_all_evidence() -> None:
     reading = read(feedback(FULL + "\nOriginal-Rcpt-To: b@example.net"))
     assert [r.address for r in reading.recipients] == ["angry@example.net", "b@example.net"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from analysis.rulebook import shipped
-from analysis.verdict import Category
+from analysis.verdict import Category, Severity
 from ingest.finding import Finding, judge, reply_in
 
 
@@ -74,6 +74,16 @@ def test_boilerplate_does_not_overrule_what_is_known() -> None:
     finding = Finding("u@example.net", "550 5.1.1 user unknown")
     line = judge(finding, shipped(), Telling(whole="This mail was scanned for spam and viruses."))
     assert line.verdict.category is Category.BAD_MAILBOX
+
+
+def test_a_delay_is_never_held_to_be_for_good() -> None:
+    finding = Finding("u@example.net", "user unknown", action="delayed")
+    assert judge(finding, shipped(), Silent()).verdict.severity is not Severity.HARD
+
+
+def test_the_reply_that_a_gateway_quotes_decides() -> None:
+    words = "5.1.0 - Unknown address error 550-'5.7.1 blocked by policy'"
+    assert (reply_in(words).code, reply_in(words).enhanced) == (550, "5.7.1")
 
 
 def test_a_queue_that_gave_up_has_expired() -> None:

@@ -38,6 +38,15 @@ def test_a_multipart_without_its_boundary_is_read_as_text() -> None:
     assert [(part.type, part.text) for part in mail.parts] == [("text/plain", "no delimiter here")]
 
 
+def test_a_lost_boundary_is_read_off_the_first_delimiter() -> None:
+    mail = read_mime(letter(["Content-Type: multipart/mixed;"], "\n--edge\n\none\n--edge--"))
+    assert [part.text for part in mail.parts] == ["one"]
+
+
+def test_a_byte_order_mark_does_not_hide_the_header() -> None:
+    assert read_mime(b"\xef\xbb\xbfSubject: x\n\ny").headers.get("subject") == "x"
+
+
 def test_a_longer_boundary_is_not_taken_for_its_prefix() -> None:
     mail = read_mime(letter([MULTIPART], "--b\n\none\n--bc\nstill one\n--b--"))
     assert [part.text for part in mail.parts] == ["one\n--bc\nstill one"]

@@ -115,6 +115,13 @@ def test_a_delay_warning_is_no_failure() -> None:
     assert [(r.address, r.action) for r in reading.recipients] == [("slow@example.net", "delayed")]
 
 
+def test_a_success_in_prose_is_good_news() -> None:
+    raw = notice("Your message was delivered to a@example.net.", subject="Delivery report")
+    reading = read(raw)
+    assert reading.kind is Kind.DELIVERED
+    assert [(r.address, r.action) for r in reading.recipients] == [("a@example.net", "delivered")]
+
+
 def packed(kind: str, name: str, subject: str) -> bytes:
     return letter(
         [
@@ -181,6 +188,26 @@ def test_kinds_are_told_apart(raw: bytes, kind: Kind) -> None:
         (
             ["From: list@example.net", "List-Id: <mta.example.net>", "Subject: Re: failure notice"],
             "<gone@example.net>:\n550 5.1.1 user unknown",
+        ),
+        (
+            ["From: friend@example.net", "Subject: Mail delivery problem"],
+            "When I write to gone@example.net I get:\n\n<gone@example.net>: 550 5.1.1 user unknown",
+        ),
+        (
+            ["From: Support <no-reply@shop.example>", "Subject: Delivery problem: parcel 7"],
+            "Could not be delivered to your address. Questions: service@shop.example\nThanks",
+        ),
+        (
+            ["From: a@example.net", "Subject: delivery status report for May", "X-Mailer: Mutt"],
+            "u1@example.net: failed\nu2@example.net: 550 unknown\n",
+        ),
+        (
+            ["From: boss@example.net", "Return-Path: <>", "Subject: Out of office"],
+            "The mailbox old@example.net does not exist any more, write to new@example.net.",
+        ),
+        (
+            ["From: noreply@news.example", "Subject: Weekly", "List-Id: <news.example>"],
+            "Tip: a bounce says '550 5.1.1 <user@example.net>: user unknown' if it failed.",
         ),
         (
             ["From: shop@example.net", "Subject: Your delivery to Main Street"],

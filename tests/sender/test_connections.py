@@ -496,8 +496,12 @@ async def test_sites_seen_once_are_forgotten() -> None:
     async with ScriptedMX() as mx, pool(limits=Limits(total=3)) as connections:
         for number in range(50):
             await connections.deliver(Route(f"site-{number}", (host_of(mx),)), LETTER)
-        assert len(connections._sites) == 3
-        assert len(connections._idle) == 3
+        async with ScriptedMX() as gone:
+            pass
+        for number in range(50, 60):
+            await connections.deliver(Route(f"site-{number}", (host_of(gone),)), LETTER)
+        assert len(connections._sites) == 2  # one made room
+        assert len(connections._idle) == 2
 
 
 async def test_the_fast_sink_takes_what_a_real_host_takes() -> None:

@@ -36,9 +36,9 @@ CALM = Timeouts()
 PLAIN = tuple(name for name in EXTENSIONS if name != "PIPELINING")
 
 
-def impatient(stage: str) -> Timeouts:
-    """Calm, but for the answer to one stage."""
-    return replace(CALM, **{stage: 0.05})
+def impatient(stage: str, act: Act = Stall()) -> Timeouts:  # noqa: B008  frozen
+    """Calm, but for an answer that never comes."""
+    return replace(CALM, **{stage: 0.05}) if isinstance(act, Stall | Drip) else CALM
 
 
 def route_to(mx: ScriptedMX, **terms: object) -> Route:
@@ -157,7 +157,7 @@ async def test_a_lost_connection_is_in_doubt_only_after_the_dot(
     stage: str, act: Act, extensions: tuple[str, ...]
 ) -> None:
     async with ScriptedMX({stage: act}, extensions=extensions) as mx:
-        result, reply, usable = await send(mx, timeouts=impatient(stage))
+        result, reply, usable = await send(mx, timeouts=impatient(stage, act))
         assert result is (Result.IN_DOUBT if stage == "dot" else Result.DEFERRED)
         assert (reply.code, reply.enhanced) == (None, "4.4.2")
         assert reply.stage == stage or act == Drop(rst=True)  # which takes back earlier answers
@@ -543,7 +543,7 @@ async def test_trouble_before_mail_is_told_with_its_stage(
     stage: str, act: Act, code: int | None, enhanced: str
 ) -> None:
     async with ScriptedMX({stage: act, "helo": act}) as mx:
-        session, problem = await open_session(mx, timeouts=impatient(stage))
+        session, problem = await open_session(mx, timeouts=impatient(stage, act))
         assert problem is not None
         assert (problem.code, problem.enhanced, problem.stage) == (code, enhanced, Stage(stage))
         assert problem.host == "mx.example.net"
@@ -609,7 +609,7 @@ async def test_words_before_the_handshake_are_not_taken_into_the_encrypted_sessi
 async def test_a_failed_handshake_is_told_as_such(act: Act) -> None:
     certificate = certificate_for("mx.example.net")
     async with ScriptedMX({"tls": act}, tls=certificate.server) as mx:
-        _, problem = await open_session(mx, timeouts=impatient("tls"))
+        _, problem = await open_session(mx, timeouts=impatient("tls", act))
         assert problem is not None
         assert (problem.code, problem.stage) == (None, Stage.STARTTLS)
         assert problem.enhanced in ("4.4.2", "4.7.5")

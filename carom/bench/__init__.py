@@ -1,0 +1,1 @@
+"""`carom bench`: how fast Carom is, as ratios against a peer measured in the same run."""

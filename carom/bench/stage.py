@@ -1,0 +1,93 @@
+"""The stage of a benchmark: a real engine on a throw-away database, and a sink to send to."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+from carom import setup
+from carom.engine import Engine, build
+from carom.settings import Settings, load
+
+LOOPBACK = "127.0.0.1"
+
+
+def settings_in(folder: Path, **environ: str) -> Settings:
+    """A set-up as `carom init` writes it, on free ports, with these variables over it."""
+    file = setup.write(folder, setup.plan("bench.example"), secrets.token_bytes)
+    free = {
+        f"CAROM_{name}": f"{LOOPBACK}:0"
+        for name in ("API__LISTEN", "API__METRICS_LISTEN", "INGEST__LISTEN", "SUBMISSION__LISTEN")
+    }
+    return load(file, environ={**free, **environ})
+
+
+@asynccontextmanager
+async def engine(**environ: str) -> AsyncIterator[Engine]:
+    """An engine of its own; the database is that of CAROM_DATABASE__URL, else a SQLite file."""
+    with tempfile.TemporaryDirectory(prefix="carom-bench-") as folder:
+        async with await build(settings_in(Path(folder), **environ)) as made:
+            yield made
+
+
+async def until(happened: Callable[[], Awaitable[bool]], *, within: float = 120.0) -> None:
+    """Wait for something that only asking can tell, or raise RuntimeError."""
+    give_up = time.monotonic() + within
+    while not await happened():
+        if time.monotonic() > give_up:
+            raise RuntimeError(f"did not happen within {within:g} s")
+        await asyncio.sleep(0.005)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def smtp_sink() -> str | None:
+    """Postfix's smtp-sink, the quickest SMTP server there is to send to; None where it is not."""
+    return shutil.which("smtp-sink", path="/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin")
+
+
+@contextmanager
+def sink() -> Iterator[int | None]:
+    """A running smtp-sink; its port, or None where there is none."""
+    program = smtp_sink()
+    if program is None:
+        yield None
+        return
+    port = free_port()
+    as_somebody = ["-u", "nobody"] if os.geteuid() == 0 else []  # it refuses to run as root
+    process = subprocess.Popen(  # noqa: S603
+        [program, *as_somebody, "-h", "sink.example", f"{LOOPBACK}:{port}", "1024"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _await_port(port)
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _await_port(port: int) -> None:
+    for _ in range(100):
+        try:
+            socket.create_connection((LOOPBACK, port), timeout=1).close()
+        except ConnectionRefusedError:
+            time.sleep(0.02)
+        else:
+            return
+    raise RuntimeError("smtp-sink did not start")

@@ -1,0 +1,36 @@
+"""The metrics listener's application: `GET /metrics` and `GET /healthz`, nothing else, no key.
+
+Gauges are read from the database at scrape.  When it cannot be read the counters are served all
+the same, since that is when they are wanted most; the gauges then keep what they last said.
+"""
+
+from __future__ import annotations
+
+import structlog
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from analysis.store import StoreUnavailable
+from carom.engine import Engine
+
+log = structlog.get_logger()
+
+
+def metrics_app(engine: Engine) -> Starlette:
+    """The application for `[api] metrics_listen`."""
+
+    async def metrics(_request: Request) -> Response:
+        try:
+            engine.metrics.observe(await engine.gauges())
+        except StoreUnavailable:
+            log.warning("gauges could not be read for a scrape")
+        content = engine.metrics.exposition()
+        return Response(content, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+
+    async def healthz(_request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    return Starlette(routes=[Route("/metrics", metrics), Route("/healthz", healthz)])

@@ -1,0 +1,176 @@
+"""The HTTP application: every router wired to the engine, every error a problem document.
+
+Nothing of our inside gets out: an exception that nobody foresaw is a 500 without a word of it, and
+goes to the log by way of the server.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRouter
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Match, Route
+
+from analysis.access import Access
+from analysis.address import AddressError, Mailbox, parse_mailbox
+from analysis.api import Insight
+from analysis.body import answer, refusal
+from analysis.problem import Problem, unavailable
+from analysis.store import Store, StoreUnavailable, ping
+from analysis.suppression_api import Suppressions
+from carom import __version__
+from carom.docs import add_docs
+from carom.engine import Engine
+from carom.errors import SettingsError
+from carom.gate import Bounds, Gate
+from carom.settings import Settings
+from carom.settings.keyfiles import static_api_keys
+from carom.settings.sending import SuppressionScope
+from ingest.unsubscribe import Unsubscribing
+from sender.api import Messages
+
+DESCRIPTION = (
+    "Send transactional mail and know what became of it.  Authorization: `Bearer KEY`.  "
+    "Errors are problem documents (RFC 9457); listings are paged by an opaque `cursor`."
+)
+
+
+def create_app(engine: Engine) -> FastAPI:
+    """The application of an engine.  Raises `SettingsError` for a setting it cannot work with."""
+    settings, store, clock = engine.settings, engine.store, engine.clock
+    limits = settings.suppression.limits()
+    access = Access(store, static_api_keys(settings.api), monotonic=time.monotonic)
+    messages = Messages(store, access, engine.intake, clock=clock, senders=_senders(settings))
+    leaving = Unsubscribing(
+        store, engine.tokens, clock=clock, limits=limits, everywhere=_everywhere(settings)
+    )
+    app = FastAPI(
+        title="Carom",
+        version=__version__,
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    for router in (
+        messages.router(),
+        Suppressions(store, access, clock=clock, limits=limits).router(),
+        Insight(store, access, clock=clock).router(),
+        leaving.router(),
+        _health(store),
+    ):
+        app.router.routes.extend(router.routes)  # flat: included routers are matched twice
+    add_docs(app)
+    _answer_errors(app)
+    app.add_middleware(Gate, bounds=_bounds(settings))
+    return app
+
+
+def _senders(settings: Settings) -> Mapping[str, Mailbox]:
+    """By stream, the From of messages that do not say."""
+    found = {}
+    for name, stream in settings.streams.items():
+        if stream.from_:
+            try:
+                found[name] = parse_mailbox(stream.from_)
+            except AddressError as error:
+                raise SettingsError(f"[streams.{name}] from: {error}") from error
+    return found
+
+
+def _everywhere(settings: Settings) -> frozenset[str]:
+    """Streams in which an unsubscribe reaches all of them."""
+    return frozenset(
+        name
+        for name, stream in settings.streams.items()
+        if stream.suppression is SuppressionScope.ALL
+    )
+
+
+def _bounds(settings: Settings) -> Bounds:
+    api = settings.api
+    return Bounds(api.body_limit, api.raw_body_limit, api.header_limit, api.request_deadline)
+
+
+def _health(store: Store) -> APIRouter:
+    api = APIRouter(tags=["health"])
+
+    @api.get("/healthz")
+    async def healthz() -> Response:
+        """The process is alive."""
+        return answer({"status": "ok"})
+
+    @api.get("/readyz")
+    async def readyz() -> Response:
+        """The process can do its work: the database answers."""
+        await store.read(ping)
+        return answer({"status": "ready"})
+
+    return api
+
+
+def _answer_errors(app: FastAPI) -> None:
+    handlers: dict[type[Exception], Any] = {
+        Problem: _problem,
+        RequestValidationError: _validation,
+        HTTPException: _http,
+        StoreUnavailable: _unavailable,
+        ClientDisconnect: _gone,
+        Exception: _unforeseen,
+    }
+    for kind, handler in handlers.items():
+        app.add_exception_handler(kind, handler)
+
+
+async def _problem(_request: Request, error: Problem) -> Response:
+    return error.response()
+
+
+async def _validation(_request: Request, error: RequestValidationError) -> Response:
+    """Of path and query: the part that says which is no name of the client's."""
+    found = [{**one, "loc": tuple(one["loc"])[1:]} for one in error.errors()]
+    return refusal(found).response()  # type: ignore[arg-type]
+
+
+async def _http(request: Request, error: HTTPException) -> Response:
+    match error.status_code:
+        case 404:
+            problem = Problem(404, "not-found", "there is nothing at this path; see /docs")
+        case 405:
+            allowed = ", ".join(_allowed(request))
+            problem = Problem(
+                405,
+                "method-not-allowed",
+                f"this path has {allowed}",
+                headers={"Allow": allowed},
+            )
+        case status:
+            problem = Problem(status, "http", "the request cannot be answered")
+    return problem.response()
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods of every route at this path; the router itself knows the first one's only."""
+    routes = (route for route in request.app.routes if isinstance(route, Route))
+    there = [r for r in routes if r.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for route in there for method in route.methods or ()})
+
+
+async def _unavailable(_request: Request, _error: StoreUnavailable) -> Response:
+    return unavailable().response()
+
+
+async def _gone(_request: Request, _error: ClientDisconnect) -> Response:
+    """Nobody is there to read it; it ends the request without a traceback."""
+    return Problem(400, "incomplete", "the request ended before its body").response()
+
+
+async def _unforeseen(_request: Request, _error: Exception) -> Response:
+    return Problem(500, "internal", "something went wrong here; it was logged").response()

@@ -1,0 +1,325 @@
+"""`/v1/messages`: hand in, look at, cancel and send again.
+
+202 is said after COMMIT and never before; a recipient that is withheld is named in the answer.
+An `Idempotency-Key` gets the answer of the first request again (`Idempotency-Replayed: true`), or
+409 if the body is another one.  Trouble of the store is 503 with Retry-After: nothing was taken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Depends, Header, Query
+from sqlalchemy import Connection, select
+from starlette.requests import Request
+from starlette.responses import Response
+
+from analysis import lookup
+from analysis.access import Access, Caller
+from analysis.address import AddressError, Mailbox, address_hash, parse_mailbox
+from analysis.batch import Overloaded
+from analysis.body import answer, checked, read_body, read_cursor, read_json, write_cursor
+from analysis.keys import ApiKey
+from analysis.lifecycle import State
+from analysis.lookup import Json, iso
+from analysis.problem import Problem, invalid, not_found, unavailable
+from analysis.schema import bodies
+from analysis.store import Store, StoreUnavailable
+from analysis.suppression_api import StreamName, read_address
+from sender import queue
+from sender.intake import Intake, Order, Refused
+from sender.order import (
+    Again,
+    Batch,
+    NewMessage,
+    RawMessage,
+    Terms,
+    order_of,
+    raw_octets,
+    raw_order_of,
+    refused,
+)
+from sender.submit import Idempotency, Receipt
+
+MOST_RECIPIENTS = 50
+_ULID = re.compile(r"[0-7][0-9a-hjkmnp-tv-z]{25}", re.ASCII)
+_KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
+
+IdempotencyKey = Annotated[str | None, Header()]
+
+
+class Messages:
+    def __init__(
+        self,
+        store: Store,
+        access: Access,
+        intake: Intake,
+        *,
+        clock: Callable[[], float],
+        senders: Mapping[str, Mailbox],
+    ) -> None:
+        """`senders`: by stream, the From of messages that do not say."""
+        self._store = store
+        self._access = access
+        self._intake = intake
+        self._clock = clock
+        self._senders = senders
+
+    def router(self) -> APIRouter:
+        api = APIRouter(prefix="/v1/messages", tags=["messages"])
+        send = [Depends(self._access.require("send"))]
+        read = [Depends(self._access.require("read"))]
+        api.post("", status_code=202, dependencies=send)(self.submit)
+        api.post("/batch", status_code=202, dependencies=send)(self.submit_batch)
+        api.post("/raw", status_code=202, dependencies=send)(self.submit_raw)
+        api.get("", dependencies=read)(self.search)
+        api.get("/{message_id}", dependencies=read)(self.get)
+        api.get("/{message_id}/timeline", dependencies=read)(self.timeline)
+        api.post("/{message_id}/cancel", dependencies=send)(self.cancel)
+        api.post("/{message_id}/resend", status_code=202, dependencies=send)(self.resend)
+        return api
+
+    async def submit(
+        self, request: Request, key: Caller, idempotency_key: IdempotencyKey = None
+    ) -> Response:
+        """Take one message; 202 once it is durable."""
+        content = await request.body()
+        mark = _mark(key, idempotency_key, content)
+        message = checked(NewMessage, read_json(content))
+        return await self._accepted(order_of(message, self._senders, mark))
+
+    async def submit_batch(
+        self, request: Request, key: Caller, idempotency_key: IdempotencyKey = None
+    ) -> Response:
+        """Take up to 500 messages in one commit; each is answered at its own place."""
+        batch = await read_body(request, Batch)
+        results = await asyncio.gather(
+            *(
+                self._one(raw, _item_mark(key, idempotency_key, place, raw))
+                for place, raw in enumerate(batch.messages)
+            )
+        )
+        if all(result["status"] == 503 for result in results):
+            raise unavailable()
+        return answer({"results": results}, 202)
+
+    async def _one(self, raw: Any, mark: Idempotency | None) -> Json:
+        try:
+            order = order_of(checked(NewMessage, raw), self._senders, mark)
+            receipt = await self._receipt(order)
+        except Problem as problem:
+            return {"status": problem.status, "problem": problem.document()}
+        return {"status": 202, **_shown(receipt)}
+
+    async def submit_raw(
+        self,
+        request: Request,
+        key: Caller,
+        to: Annotated[list[str] | None, Query(max_length=MOST_RECIPIENTS)] = None,
+        idempotency_key: IdempotencyKey = None,
+    ) -> Response:
+        """Take a ready RFC 5322 message: as `message/rfc822`, or in JSON as `raw`."""
+        content = await request.body()
+        mark = _mark(key, idempotency_key, content)
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind == "application/json":
+            message = checked(RawMessage, read_json(content))
+            order = raw_order_of(raw_octets(message.raw), message.to, message, mark)
+        elif kind == "message/rfc822":
+            query = {k: v for k, v in request.query_params.items() if k != "to"}
+            named = [_named(text, place) for place, text in enumerate(to or ())]
+            order = raw_order_of(content, named, checked(Terms, query), mark)
+        else:
+            raise Problem(
+                415,
+                "unsupported-media-type",
+                "expected Content-Type message/rfc822 or application/json",
+            )
+        return await self._accepted(order)
+
+    async def _accepted(self, order: Order) -> Response:
+        receipt = await self._receipt(order)
+        headers = {"Idempotency-Replayed": "true"} if receipt.replayed else None
+        return answer(_shown(receipt), 202, headers)
+
+    async def _receipt(self, order: Order) -> Receipt:
+        try:
+            receipt = await self._intake.accept(order)
+        except Refused as error:
+            raise refused(error) from error
+        except (StoreUnavailable, Overloaded) as error:
+            raise unavailable() from error
+        if receipt.conflict:
+            raise Problem(
+                409,
+                "idempotency-conflict",
+                "this Idempotency-Key was used with another body within the last day",
+                field="Idempotency-Key",
+            )
+        return receipt
+
+    async def get(self, message_id: str) -> Response:
+        """A message with the state of each delivery."""
+        return answer(await self._message(message_id))
+
+    async def _message(self, message_id: str) -> Json:
+        found = await self._store.read(lambda tx: lookup.message(tx, _ulid(message_id)))
+        if found is None:
+            raise not_found("message")
+        return found
+
+    async def timeline(self, message_id: str) -> Response:
+        """Every fact about a message, in order."""
+        found = await self._store.read(lambda tx: lookup.timeline(tx, _ulid(message_id)))
+        if found is None:
+            raise not_found("message")
+        return answer({"id": message_id.lower(), "timeline": found})
+
+    async def search(
+        self,
+        recipient: str | None = None,
+        state: State | None = None,
+        stream: StreamName | None = None,
+        cursor: str | None = None,
+        limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    ) -> Response:
+        """Deliveries, newest first, each with its message."""
+        hashed = recipient and address_hash(read_address(recipient, "recipient").key)
+        (before,) = read_cursor(cursor, str) or (None,)
+        page = await self._store.read(
+            lambda tx: lookup.search(
+                tx,
+                address_hash=hashed or None,
+                state=state and state.value,
+                stream=stream,
+                before=before,
+                limit=limit,
+            )
+        )
+        more = write_cursor(page[-1]["id"]) if len(page) == limit else None
+        return answer({"deliveries": page, "cursor": more})
+
+    async def cancel(self, message_id: str) -> Response:
+        """Cancel what is still queued; what is on the wire cannot be called back."""
+        now = self._clock()
+
+        def work(tx: Connection) -> tuple[int, Json | None]:
+            cancelled = queue.cancel(tx, _ulid(message_id), now=now)
+            return cancelled, lookup.message(tx, message_id.lower())
+
+        cancelled, message = await self._store.write(work)
+        if message is None:
+            raise not_found("message")
+        return answer(
+            {"id": message["id"], "cancelled": cancelled, "deliveries": message["deliveries"]}
+        )
+
+    async def resend(
+        self,
+        request: Request,
+        message_id: str,
+        key: Caller,
+        idempotency_key: IdempotencyKey = None,
+    ) -> Response:
+        """Send the same content again as a new message, to everybody or to those in `to`."""
+        mark = _mark(key, idempotency_key, f"{message_id}\n".encode() + await request.body())
+        again = await read_body(request, Again)
+        message = await self._message(message_id)
+        content = await self._store.read(lambda tx: _content(tx, message["id"]))
+        if content is None:
+            raise Problem(410, "content-gone", "the content of this message is no longer kept")
+        wanted = again.to or _readable(one["recipient"] for one in message["deliveries"])
+        terms = Terms.model_validate(
+            {
+                "stream": message["stream"],
+                "class": message["class"],
+                "metadata": {**message["metadata"], "resend_of": message["id"]},
+            }
+        )
+        return await self._accepted(raw_order_of(_fresh(content), wanted, terms, mark))
+
+
+def _content(tx: Connection, message_id: str) -> bytes | None:
+    found = select(bodies.c.content).where(bodies.c.message_id == message_id)
+    content = tx.execute(found).scalar_one_or_none()
+    return None if content is None else bytes(content)
+
+
+_ONCE_ONLY = re.compile(
+    rb"^(?:Message-ID|Date|Feedback-ID):[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+def _fresh(content: bytes) -> bytes:
+    """Without Message-ID and Date: receivers drop a second message with the first one's id."""
+    head, blank, rest = content.partition(b"\r\n\r\n")
+    return _ONCE_ONLY.sub(b"", head + b"\r\n") + b"\r\n" + rest if blank else content
+
+
+def _readable(recipients: Iterable[str]) -> list[Mailbox]:
+    """Mailboxes of the recipients that were not erased."""
+    found = []
+    for text in recipients:
+        try:
+            found.append(parse_mailbox({"email": text}))
+        except AddressError:
+            continue
+    return found
+
+
+def _named(text: str, place: int) -> Mailbox:
+    try:
+        return parse_mailbox(text.strip().replace(" ", "+") if "<" not in text else text)
+    except AddressError as error:
+        raise invalid(f"to[{place}]", str(error)) from error
+
+
+def _ulid(text: str) -> str:
+    """An id of ours; anything else is not found, whatever it holds."""
+    if not _ULID.fullmatch(text.lower()):
+        raise not_found("message")
+    return text.lower()
+
+
+def _mark(key: ApiKey, idempotency_key: str | None, content: bytes) -> Idempotency | None:
+    if idempotency_key is None:
+        return None
+    if not _KEY.fullmatch(idempotency_key):
+        raise invalid("Idempotency-Key", "expected 1 to 255 printable ASCII characters")
+    return Idempotency(
+        hashlib.sha256(f"{key.id}\0{idempotency_key}".encode()).digest(),
+        hashlib.sha256(content).digest(),
+    )
+
+
+def _item_mark(
+    key: ApiKey, idempotency_key: str | None, place: int, raw: Any
+) -> Idempotency | None:
+    """Each message of a batch is remembered by its place."""
+    mark = _mark(key, idempotency_key, orjson.dumps(raw))
+    if mark is None:
+        return None
+    placed = hashlib.sha256(mark.key_hash + f"\0{place}".encode()).digest()
+    return Idempotency(placed, mark.body_hash)
+
+
+def _shown(receipt: Receipt) -> Json:
+    """The answer with its times in ISO 8601."""
+    return {
+        **receipt.answer,
+        "deliveries": [_delivery(one) for one in receipt.answer["deliveries"]],
+    }
+
+
+def _delivery(one: Mapping[str, Any]) -> Json:
+    withheld = one.get("suppression")
+    if withheld is None:
+        return dict(one)
+    times = {name: iso(withheld[name]) for name in ("since", "until")}
+    return {**one, "suppression": {**withheld, **times}}

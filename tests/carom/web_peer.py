@@ -1,0 +1,67 @@
+"""What the tests of the HTTP API share: an engine on an empty database, and a client to it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx2
+from fastapi import FastAPI
+from sqlalchemy import Connection
+
+from carom import engine, setup
+from carom.settings import load
+from carom.web import create_app
+
+T = TypeVar("T")
+
+URL = "http://carom.example"
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
+    """A client that holds every scope, the application and the engine behind it."""
+
+    client: httpx2.AsyncClient
+    app: FastAPI
+    engine: engine.Engine
+    key: str
+
+    async def post(self, path: str, body: Any, headers: Any = None) -> httpx2.Response:
+        return await self.client.post(path, json=body, headers=headers)
+
+    async def get(self, path: str, query: Any = None) -> httpx2.Response:
+        return await self.client.get(path, params=query)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """What the database holds."""
+        return await self.engine.store.read(work)
+
+
+def on(database_url: str) -> dict[str, str]:
+    """The environment that puts the settings on this database."""
+    return {"CAROM_DATABASE__URL": database_url.replace("+asyncpg", "")}
+
+
+def made(folder: Path, **environ: str) -> tuple[Any, str]:
+    """Settings as `carom init` writes them, with the environment over them, and the API key."""
+    names = setup.plan("example.com", "bounces.example.com")
+    file = setup.write(folder, names, random.Random(7).randbytes)
+    return load(file, environ), (folder / setup.API_KEY).read_text().strip()
+
+
+@asynccontextmanager
+async def web(folder: Path, **environ: str) -> AsyncIterator[Web]:
+    """The application on the settings of `made`, by ASGI, without a socket."""
+    settings, key = made(folder, **environ)
+    async with await engine.build(settings) as parts:
+        app = create_app(parts)
+        transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx2.AsyncClient(
+            transport=transport, base_url=URL, headers={"Authorization": f"Bearer {key}"}
+        ) as client:
+            yield Web(client, app, parts, key)
