@@ -7,7 +7,7 @@ nesting) is refused at the door, so that no text gets in that a database cannot 
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, TypeVar
@@ -72,11 +72,11 @@ def place(loc: Sequence[str | int]) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
-            text += f".{_shown(part)}" if text else _shown(part)
+            text += f".{shown(part)}" if text else shown(part)
     return text
 
 
-def _shown(name: str) -> str:
+def shown(name: str) -> str:
     """A key of the client's own: cut, and without anything that does not print."""
     return "".join(c if c.isprintable() else "?" for c in name[:80])
 
@@ -113,7 +113,8 @@ def read_cursor(cursor: str | None, *kinds: type) -> tuple[Any, ...] | None:
     if not cursor:
         return None
     try:
-        raw = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
+        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+        raw = b64decode(padded, altchars=b"-_", validate=True)
         parts = orjson.loads(raw)
     except ValueError:  # UnicodeError, binascii.Error and JSONDecodeError are
         raise _no_cursor() from None

@@ -156,6 +156,7 @@ raw_inbound = Table(
     Column("state", String(8), nullable=False),  # new | read | aside
     Column("tries", SmallInteger, nullable=False),
     Column("lease_until", Double, nullable=False),  # who reads it holds it until then
+    Column("node", String(64)),  # who reads it, or did last
     Column("kind", String(20)),
     Column("understood", Boolean),  # false: kept for a better rule or reader
     Column("error", Text),
@@ -173,7 +174,7 @@ reports = Table(
     metadata,
     Column("id", Ulid, primary_key=True),
     Column("at", Double, nullable=False),
-    Column("raw_id", Ulid, ForeignKey("raw_inbound.id"), nullable=False, index=True),
+    Column("raw_id", Ulid, nullable=False, index=True),  # a row that retention may have taken
     Column("delivery_id", Ulid),  # null: not about anything we can prove we sent
     Column("kind", String(20), nullable=False),
     Column("identity", LargeBinary(32), nullable=False),  # equal for the same fact reported again

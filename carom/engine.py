@@ -124,6 +124,7 @@ async def build(
         store,
         lambda raw: read_mail(raw, rulebook),
         owner_of=lambda local_part: _owner(tokens, local_part, clock()),
+        node=settings.sender.hostname,
         pace=ReaderPace(),
         limits=limits,
         clock=clock,

@@ -50,10 +50,12 @@ class Gate:
             async with asyncio.timeout(self._bounds.deadline) as passage.timer:
                 await self._app(scope, passage.receive, passage.send)
         except Problem as problem:
+            passage.timer = None
             await problem.response()(scope, receive, passage.send)
         except TimeoutError:
             if passage.started or passage.timer is None or not passage.timer.expired():
                 raise
+            passage.timer = None
             await _late().response()(scope, receive, passage.send)
 
     def _admit(self, scope: Scope) -> None:
@@ -88,7 +90,7 @@ class _Passage:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.started = True
-            if self.timer is not None and not self.timer.expired():
+            if self.timer is not None:
                 self.timer.reschedule(None)
             message = {**message, "headers": [*message.get("headers", ()), *_ALWAYS]}
         await self._send(message)

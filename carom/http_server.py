@@ -14,7 +14,8 @@ import time
 from collections.abc import Callable
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import Any
+from math import ceil
+from typing import Any, cast
 
 import h11
 from starlette.types import ASGIApp
@@ -27,6 +28,10 @@ from carom.settings.listeners import Api
 
 GRACE = 10.0
 """Seconds that requests in progress may still take when asked to stop."""
+
+
+LINGER = 1.0
+"""Seconds for which a closed connection may still read its last answer."""
 
 
 async def serve_http(
@@ -68,7 +73,7 @@ def _config(app: ASGIApp, limits: Api) -> Config:
         proxy_headers=False,
         server_header=False,
         h11_max_incomplete_event_size=limits.header_limit,
-        timeout_keep_alive=int(limits.request_deadline),
+        timeout_keep_alive=ceil(limits.request_deadline),
     )
     config.load()
     return config
@@ -94,31 +99,68 @@ async def _finish(state: ServerState, grace: float) -> None:
         connection.transport.abort()
 
 
+class _Transport:
+    """A transport whose `close` lets the client read the answer first.
+
+    Closing a socket with unread octets in it resets the connection, and the reset may overtake the
+    answer, so that a client which sends too much never hears why.  Instead the writing side is
+    closed, what still comes is thrown away, and after `LINGER` the connection is cut.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._cut: asyncio.TimerHandle | None = None
+        self.all_came = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def is_closing(self) -> bool:
+        return self._cut is not None or self._transport.is_closing()
+
+    def close(self) -> None:
+        if self.is_closing():
+            return
+        if self.all_came or not self._transport.can_write_eof():
+            self._transport.close()
+        else:
+            self._transport.write_eof()
+            self._transport.resume_reading()
+        # Also after close(), which waits for who never reads.
+        loop = asyncio.get_running_loop()
+        self._cut = loop.call_later(LINGER, self._transport.abort)
+
+    def closed(self) -> None:
+        if self._cut is not None:
+            self._cut.cancel()
+
+
 class _Protocol(H11Protocol):
     """One connection.  At most one timer runs for each thing that the client can withhold."""
 
-    def __init__(
-        self,
-        config: Config,
-        server_state: ServerState,
-        limits: Api,
-    ) -> None:
+    def __init__(self, config: Config, server_state: ServerState, limits: Api) -> None:
         super().__init__(config, server_state, app_state={})
         self._limits = limits
+        self._line: _Transport | None = None
         self._receiving: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        if len(self.connections) > self._limits.connections:
+        self._line = _Transport(transport)
+        super().connection_made(cast("asyncio.Transport", self._line))
+        if len(self.connections) > 2 * self._limits.connections:
+            transport.abort()
+        elif len(self.connections) > self._limits.connections:
             self._refuse(_CROWDED)
-            return
-        self._await_request()
+        else:
+            self._await_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_receiving()
         self._stop_stalling()
         self._unset_keepalive_if_required()  # uvicorn leaves it running after a reset
+        if self._line is not None:
+            self._line.closed()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -126,9 +168,18 @@ class _Protocol(H11Protocol):
             return
         if self._receiving is None:
             self._await_request()
+        self._note(came=False)
         super().data_received(data)
         if self.conn.their_state in _TOLD_ALL:
             self._stop_receiving()
+
+    def handle_events(self) -> None:
+        super().handle_events()
+        self._note(came=self.conn.their_state in _TOLD_ALL)
+
+    def _note(self, *, came: bool) -> None:
+        if self._line is not None:
+            self._line.all_came = came
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -155,7 +206,6 @@ class _Protocol(H11Protocol):
     def _too_slow(self) -> None:
         """408 if the answer has not begun; the connection goes either way."""
         self._refuse(_SLOW)
-        self.loop.call_later(1.0, self.transport.abort)  # close() waits for who never reads
 
     def _refuse(self, problem: Problem) -> None:
         """Answer in place of the application and close."""

@@ -40,7 +40,12 @@ _SECRET_TEXT = re.compile(
 )
 _ADDRESS = re.compile(r"([^\s<>()\[\]:;,'\"@\\])[^\s<>()\[\]:;,\"@\\]{0,100}@(?=[\w\[])")
 _OWN_NAMES = frozenset({"level", "timestamp", "logger", "_record", "_from_structlog"})
-_QUIET = {"mail.log": logging.WARNING, "aiosmtplib": logging.WARNING, "asyncio": logging.WARNING}
+_QUIET = {
+    "aiosmtplib": logging.WARNING,
+    "alembic": logging.WARNING,
+    "asyncio": logging.WARNING,
+    "mail.log": logging.ERROR,  # aiosmtpd's, a line for each connection
+}
 
 
 def configure(

@@ -15,12 +15,11 @@ from enum import StrEnum
 from typing import Any
 
 import structlog
-from sqlalchemy import delete
 from starlette.types import ASGIApp
 
-from analysis.schema import idempotency
+from analysis.retention import sweep
 from analysis.store import StoreUnavailable
-from carom.engine import DAY, Engine
+from carom.engine import Engine
 from carom.http_server import serve_http
 from carom.listening import listener
 from carom.metrics_app import metrics_app
@@ -31,6 +30,9 @@ log = structlog.get_logger()
 
 GRACE = 20.0
 """Seconds in which what is under way may end when a process stops."""
+
+
+TIDY_EVERY = 600.0
 
 
 class Role(StrEnum):
@@ -113,16 +115,18 @@ async def _end(state: Running, stop: asyncio.Event) -> None:
 
 
 async def _tidy(engine: Engine, stop: asyncio.Event) -> None:
-    """Housekeeping that any node may do at any time."""
+    """Forget what is old; any node may do it at any time."""
+    keep = engine.settings.retention.keep()
     while not stop.is_set():
         now = engine.clock()
-        old = delete(idempotency).where(idempotency.c.created_at < now - DAY)
+        pause = TIDY_EVERY
         try:
-            await engine.store.write(lambda tx, old=old: tx.execute(old) and None)  # type: ignore[misc]
+            if await engine.store.write(lambda tx, now=now: sweep(tx, keep, now=now)):  # type: ignore[misc]
+                pause = 1.0  # there may be more; others must get at the writer in between
         except StoreUnavailable as error:
             log.warning("tidying waits: the database is unavailable", error=str(error))
         try:
-            async with asyncio.timeout(600.0):
+            async with asyncio.timeout(pause):
                 await stop.wait()
         except TimeoutError:
             continue

@@ -1,9 +1,10 @@
 """The inbox: raw reports, stored before anybody parses them.
 
 `keep` is the listener's promise: 250 follows its COMMIT.  `claim` hands raw rows to one reader for
-a time; a reader that dies gives them back by letting the lease run out.  A row that was tried too
-often is put aside, never thrown away: a parser's fault loses no mail, and old mail can be read
-again by a better parser.
+a time; a reader that died gives them back when it starts again (`give_back`), or by letting the
+lease run out.  What a reader died of once is read alone after that, so that it takes no neighbours
+down.  A row that was tried too often is put aside, never thrown away: a parser's fault loses no
+mail, and old mail can be read again by a better parser.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from analysis.schema import raw_inbound
 
 MOST_TRIES = 3
 """A mail that three readers died of is put aside."""
+
+_FIRST = -1.0  # as `lease_until`: before the untried ones, which have 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +74,9 @@ _RAW = (
 )
 
 
-def claim(tx: Connection, *, now: float, lease: float, limit: int) -> list[Raw]:
-    """At most `limit` unread messages, held until `now + lease`."""
-    free = (raw_inbound.c.state == "new", raw_inbound.c.lease_until <= now)
-    ids = list(
-        tx.execute(
-            select(raw_inbound.c.id)
-            .where(*free)
-            .order_by(raw_inbound.c.lease_until)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        ).scalars()
-    )
+def claim(tx: Connection, *, node: str, now: float, lease: float, limit: int) -> list[Raw]:
+    """At most `limit` unread messages, held by `node` until `now + lease`."""
+    ids = _free(tx, now, limit)
     if not ids:
         return []
     tx.execute(
@@ -93,10 +87,36 @@ def claim(tx: Connection, *, now: float, lease: float, limit: int) -> list[Raw]:
     tx.execute(
         update(raw_inbound)
         .where(raw_inbound.c.id.in_(ids), raw_inbound.c.state == "new")
-        .values(lease_until=now + lease, tries=raw_inbound.c.tries + 1)
+        .values(lease_until=now + lease, node=node, tries=raw_inbound.c.tries + 1)
     )
     rows = tx.execute(select(*_RAW).where(raw_inbound.c.id.in_(ids), raw_inbound.c.state == "new"))
     return [Raw(**row._mapping) for row in rows]
+
+
+def _free(tx: Connection, now: float, limit: int) -> list[str]:
+    """Untried messages together, or one that somebody began to read and did not finish."""
+    rows = tx.execute(
+        select(raw_inbound.c.id, raw_inbound.c.tries)
+        .where(raw_inbound.c.state == "new", raw_inbound.c.lease_until <= now)
+        .order_by(raw_inbound.c.lease_until)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+    suspects = [row.id for row in rows if row.tries]
+    return suspects[:1] or [row.id for row in rows]
+
+
+def give_back(tx: Connection, node: str) -> None:
+    """Free what `node` began to read and did not finish; these come first."""
+    tx.execute(
+        update(raw_inbound)
+        .where(
+            raw_inbound.c.state == "new",
+            raw_inbound.c.lease_until > 0.0,
+            raw_inbound.c.node == node,
+        )
+        .values(lease_until=_FIRST)
+    )
 
 
 def put_aside(tx: Connection, raw_id: str, error: str) -> None:

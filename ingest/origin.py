@@ -42,9 +42,10 @@ _BY_HAND = frozenset(
     }
 )
 _FIRST_PERSON = re.compile(
-    r"\bI (?:get|got|am|was|sent|send|have|tried|keep|think|would|can|need|don't|do not|see)\b"
-    r"|\b[Mm]y (?:e-?mail|mail|message|server|account|colleague)\b|\b[Cc]an you\b|\b[Tt]hanks\b"
-    r"|\b(?:[Bb]est|[Kk]ind) regards\b|\bCheers\b|\bwrote:"
+    r"\bI (?:get|got|sent|send|have (?:been|tried)|tried|keep|think|would|need|see|don't|do not)\b"
+    r"|\bI (?:am|was) (?!sorry|afraid|not able|unable)|\b[Cc]an you\b|\b[Tt]hanks\b|\bCheers\b"
+    r"|\b[Mm]y (?:e-?mail|mail|message|server|account|colleague)\b"
+    r"|\b(?:[Bb]est|[Kk]ind) regards\b|\bwrote:"
 )
 
 

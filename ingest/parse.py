@@ -19,6 +19,7 @@ from analysis.facts import Kind, Reading, ReportedRecipient
 from analysis.reply import clean
 from analysis.rulebook import Rulebook
 from ingest import addresses, autoreply, dialects, dsn
+from ingest.aggregates import kind_by_outside
 from ingest.arf import read_complaint
 from ingest.finding import Finding, judge, reply_in
 from ingest.mime import Mail, read_mime
@@ -34,8 +35,6 @@ from ingest.sns import read_event
 from ingest.wording import DELAY_SUBJECT, FAILED, GIVEN_UP, SUCCEEDED, WAITING
 from sender.tokens import find_token
 
-_AGGREGATE_NAME = re.compile(r"[^!\s]{3,255}![^!\s]{3,255}!\d{9,11}!\d{9,11}", re.ASCII)
-_AGGREGATE_SUBJECT = re.compile(r"report[ _]domain:.{1,300}submitter:", re.IGNORECASE | re.DOTALL)
 _UNSUBSCRIBE = re.compile(r"\s{0,5}(?:please )?unsubscribe(?: me)?\W{0,5}", re.IGNORECASE)
 
 
@@ -44,16 +43,13 @@ def read_mail(raw: bytes, rulebook: Rulebook) -> Reading:
     mail = read_mime(raw)
     error = "; ".join(mail.defects) or None
     try:
-        reading = _read(mail, rulebook)
-    except (ValueError, LookupError, ArithmeticError, RecursionError, TypeError) as trouble:
-        # The contract: a message that a reader of ours trips over is put aside, not fatal.
-        reading = Reading(Kind.NORMAL)
-        error = f"could not be read: {type(trouble).__name__}"
-    return replace(reading, token=_token(mail, raw), error=error)
+        return replace(_read(mail, rulebook), token=_token(mail, raw), error=error)
+    except Exception as trouble:  # noqa: BLE001 - a message that trips a reader is put aside, not fatal
+        return Reading(Kind.NORMAL, error=f"could not be read: {type(trouble).__name__}")
 
 
 def _read(mail: Mail, rulebook: Rulebook) -> Reading:
-    if (kind := _by_structure(mail)) is not None:
+    if (kind := kind_by_outside(mail)) is not None:
         return Reading(kind)
     complaint = read_complaint(mail)
     if complaint is not None:
@@ -77,33 +73,6 @@ def _event_reading(
         return Reading(Kind.COMPLAINT, tuple(complainers), feedback_type=clean(feedback, 40))
     recipients = _judged(findings, rulebook, notice)
     return Reading(Kind.BOUNCE if kind == "bounce" else Kind.DELIVERED, recipients)
-
-
-def _by_structure(mail: Mail) -> Kind | None:
-    """Kinds that the content type alone decides."""
-    report = mail.parameters.get("report-type", "").lower()
-    types = {part.type for part in mail.parts}
-    if report == "tlsrpt" or any(kind.startswith("application/tlsrpt") for kind in types):
-        return Kind.TLS_RPT
-    if report == "disposition-notification" or "message/disposition-notification" in types:
-        return Kind.MDN
-    if _is_aggregate(mail):
-        return Kind.DMARC_AGGREGATE
-    return None
-
-
-def _is_aggregate(mail: Mail) -> bool:
-    """RFC 7489 section 7.2.1.1: the file name, or else the subject with an attachment."""
-    packed = [
-        part
-        for part in mail.parts
-        if part.type.endswith(("zip", "gzip", "xml", "octet-stream", "x-gzip"))
-    ]
-    if any(_AGGREGATE_NAME.match(part.filename[:1_000]) for part in packed):
-        return True
-    return (
-        bool(packed) and _AGGREGATE_SUBJECT.search(mail.headers.word("subject")[:600]) is not None
-    )
 
 
 def _status_report(notice: Notice, rulebook: Rulebook) -> Reading | None:
@@ -137,7 +106,9 @@ def _completed(findings: list[Finding], notice: Notice) -> list[Finding]:
 
 def _only_target(notice: Notice) -> list[Finding]:
     """Who must be meant where a failure names nobody: the one the returned message went to."""
-    return [Finding(address) for address in notice.targets.values()] * (len(notice.targets) == 1)
+    if len(notice.targets) != 1 or not notice.targets.keys().isdisjoint(notice.senders):
+        return []
+    return [Finding(address) for address in notice.targets.values()]
 
 
 def _merged(spare: Finding, finding: Finding | None) -> Finding:

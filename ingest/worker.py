@@ -49,6 +49,7 @@ class Reader:
         read: Callable[[bytes], Reading],
         *,
         owner_of: Callable[[str], str | None],
+        node: str,
         pace: Pace,
         limits: suppression.Limits,
         clock: Callable[[], float],
@@ -60,12 +61,14 @@ class Reader:
         self._store = store
         self._read = read
         self._owner_of = owner_of
+        self._node = node
         self._pace = pace
         self._limits = limits
         self._clock = clock
         self._new_id = new_id
         self._observer = observer
         self._awake = asyncio.Event()
+        self._unfinished = True  # an earlier run of this node may have died in the middle
 
     def wake(self) -> None:
         """Something was stored: look now rather than at the next poll."""
@@ -80,18 +83,26 @@ class Reader:
 
     async def round(self) -> int:
         """Read one batch; returns how many messages it held."""
-        now = self._clock()
         try:
-            raws = await self._store.write(
-                lambda tx: inbox.claim(tx, now=now, lease=self._pace.lease, limit=self._pace.batch)
-            )
+            raws = await self._claim()
             if raws:
                 readings = await asyncio.to_thread(self._read_all, raws)
                 await self._enter(list(zip(raws, readings, strict=True)))
         except StoreUnavailable as error:
             log.warning("cannot read reports: the database is unavailable", error=str(error))
+            self._unfinished = True
             return 0
         return len(raws)
+
+    async def _claim(self) -> list[Raw]:
+        """The next batch; first of all what this node began and did not finish."""
+        if self._unfinished:
+            await self._store.write(lambda tx: inbox.give_back(tx, self._node))
+            self._unfinished = False
+        now, pace = self._clock(), self._pace
+        return await self._store.write(
+            lambda tx: inbox.claim(tx, node=self._node, now=now, lease=pace.lease, limit=pace.batch)
+        )
 
     def _read_all(self, raws: Sequence[Raw]) -> list[Reading]:
         return [meant(raw, self._read(raw.content)) for raw in raws]

@@ -16,7 +16,7 @@ import orjson
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
 
 from analysis.address import Address, AddressError, Mailbox, parse_mailbox
-from analysis.body import Body
+from analysis.body import Body, shown
 from analysis.exchange import read_time
 from analysis.problem import Problem, invalid
 from sender.compose import Attachment, Draft
@@ -232,4 +232,4 @@ def raw_octets(text: str) -> bytes:
 
 def refused(error: Refused | ComposeError) -> Problem:
     """What intake or composing refuses, with the field as the API spells it: `to[0]`."""
-    return invalid(_LIST_INDEX.sub(r"[\1]", error.field), error.text)
+    return invalid(shown(_LIST_INDEX.sub(r"[\1]", error.field)), error.text)

@@ -11,8 +11,10 @@ All of it is plain work on a `Connection`; nothing here knows SMTP.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from sqlalchemy import Connection, and_, bindparam, func, insert, select, update
 
@@ -21,6 +23,9 @@ from analysis.schema import attempts, bodies, deliveries, events, messages
 from analysis.store import IN_LIMIT, chunks
 from analysis.suppression import Question, Suppression, ask
 from sender.submit import RANKS
+
+MOST_LOOKS = 8
+"""How often one claim looks past domains that have just had their share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,30 +63,50 @@ def claim(
     now: float,
     lease: float,
     limit: int,
-    busy: Collection[str] = (),
+    per_domain: int = 1_000_000,
+    under_way: Mapping[str, int] = MappingProxyType({}),
 ) -> list[Claim]:
-    """At most `limit` due deliveries, the most urgent class first, none to a `busy` domain.
+    """At most `limit` due deliveries, the most urgent class first.
 
-    On PostgreSQL rows that another node is claiming are skipped, not waited for.
+    No domain gets more than `per_domain`, counting those that are `under_way` to it already.  On
+    PostgreSQL rows that another node is claiming are skipped, not waited for.
     """
     picked: list[str] = []
+    taken = Counter(under_way)
     for rank in RANKS.values():
         if len(picked) < limit:
-            picked += _due(tx, rank, now, limit - len(picked), busy)
+            picked += _due(tx, rank, now, limit - len(picked), per_domain, taken)
     return _take(tx, picked, node, now, lease) if picked else []
 
 
-def _due(tx: Connection, rank: int, now: float, limit: int, busy: Collection[str]) -> list[str]:
+def _due(
+    tx: Connection, rank: int, now: float, limit: int, per_domain: int, taken: Counter[str]
+) -> list[str]:
+    """Ids in the order they came due, passing over domains without a place; counts in `taken`."""
     due = and_(
         deliveries.c.state == State.QUEUED.value,
         deliveries.c.rank == rank,
         deliveries.c.next_at <= now,
+        deliveries.c.deadline > now,
     )
-    query = select(deliveries.c.id).where(due)
-    if busy:
-        query = query.where(deliveries.c.domain.not_in(sorted(busy)[:IN_LIMIT]))
-    query = query.order_by(deliveries.c.next_at).limit(limit).with_for_update(skip_locked=True)
-    return list(tx.execute(query).scalars())
+    picked: list[str] = []
+    for _ in range(MOST_LOOKS):
+        full = sorted(domain for domain, count in taken.items() if count >= per_domain)
+        query = select(deliveries.c.id, deliveries.c.domain).where(due)
+        if full:
+            query = query.where(deliveries.c.domain.not_in(full[:IN_LIMIT]))
+        if picked:
+            query = query.where(deliveries.c.id.not_in(picked))
+        wanted = limit - len(picked)
+        query = query.order_by(deliveries.c.next_at).limit(wanted).with_for_update(skip_locked=True)
+        found = tx.execute(query).all()
+        for row in found:
+            if taken[row.domain] < per_domain:
+                taken[row.domain] += 1
+                picked.append(row.id)
+        if len(found) < wanted or len(picked) == limit:
+            break
+    return picked
 
 
 _CLAIMED = (

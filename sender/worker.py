@@ -80,13 +80,15 @@ class Worker:
     async def serve(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set."""
         await self._give_back()
-        keeper = asyncio.create_task(self._keep(stop))
+        keeper = asyncio.create_task(self._keep())
         try:
             while not stop.is_set():
+                if keeper.done():
+                    keeper.result()  # a fault of ours: without it leases would run out unseen
                 await self._round()
         finally:
+            await self._finish()  # under kept leases: nobody else may try these meanwhile
             keeper.cancel()
-            await self._finish()
             await asyncio.gather(keeper, return_exceptions=True)
 
     async def _give_back(self) -> None:
@@ -99,12 +101,12 @@ class Worker:
 
     async def _round(self) -> None:
         self._awake.clear()
-        busy = {d for d, count in self._domains.items() if count >= self._pace.per_domain}
         wanted = min(self._free, self._pace.claim_most)
-        claims = await self._claim(wanted, busy) if wanted > 0 else []
+        claims = await self._claim(wanted) if wanted > 0 else []
         for claim in claims:
             self._start(claim)
-        self._more_waits = len(claims) == wanted or bool(busy)
+        full = any(count >= self._pace.per_domain for count in self._domains.values())
+        self._more_waits = len(claims) == wanted or full
         if len(claims) < wanted or not self._free:
             await self._rest()
 
@@ -112,7 +114,8 @@ class Worker:
     def _free(self) -> int:
         return self._pace.concurrency - len(self._active)
 
-    async def _claim(self, limit: int, busy: set[str]) -> list[Claim]:
+    async def _claim(self, limit: int) -> list[Claim]:
+        under_way = dict(self._domains)  # the work may run in another thread
         try:
             return await self._store.write(
                 lambda tx: queue.claim(
@@ -121,7 +124,8 @@ class Worker:
                     now=self._clock(),
                     lease=self._pace.lease,
                     limit=limit,
-                    busy=busy,
+                    per_domain=self._pace.per_domain,
+                    under_way=under_way,
                 )
             )
         except StoreUnavailable as error:
@@ -148,7 +152,8 @@ class Worker:
         if not self._domains[domain]:
             del self._domains[domain]
         # a claim is a transaction: take places by the quarter, not one by one
-        if self._more_waits and self._free * 4 >= self._pace.concurrency:
+        pace, left = self._pace, self._pace.per_domain - self._domains[domain]
+        if self._more_waits and self._free * 4 >= pace.concurrency and left * 4 >= pace.per_domain:
             self._awake.set()
 
     async def _deliver(self, claim: Claim) -> None:
@@ -180,10 +185,10 @@ class Worker:
         now = self._clock()
         return await self._store.write(lambda tx: record(tx, records, now=now, limits=self._limits))
 
-    async def _keep(self, stop: asyncio.Event) -> None:
+    async def _keep(self) -> None:
         """Housekeeping: renew our leases, take back dead nodes' ones, end what is too late."""
         every = min(self._pace.housekeeping, self._pace.lease / 4)
-        while not stop.is_set():
+        while True:
             await asyncio.sleep(every)
             held = [(claim.delivery_id, claim.epoch) for claim in self._active.values()]
             now = self._clock()

@@ -79,6 +79,15 @@ def free_port() -> int:
     return servers.free_port()
 
 
+@pytest.fixture
+def swaks() -> str:
+    """The program swaks, an SMTP client for everything that one should not do."""
+    found = shutil.which("swaks")
+    if found is None:
+        _refuse("swaks is not installed: run .ci/servers as root on Debian")
+    return found or ""
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[postgres.Postgres]:
     """One PostgreSQL for this worker's session, quick and without fsync."""

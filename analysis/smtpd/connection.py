@@ -238,7 +238,6 @@ class Connection(SMTP):
         line = trace.tb_lineno if trace else 0
         log.error("smtpd.trouble", error=type(error).__name__, file=file, line=line)
         log.debug("smtpd.trouble.detail", exc_info=error)
-        self._set_rset_state()
         return TROUBLE
 
 

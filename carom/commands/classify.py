@@ -89,7 +89,7 @@ def _lines_of(file: Path | None) -> list[str]:
         text = file.read_text(encoding="utf-8", errors="replace")
     except OSError as trouble:
         raise UsageError(f"{file} cannot be opened: {trouble.strerror}") from trouble
-    lines = text.split("\n")
+    lines = [line.removesuffix("\r") for line in text.split("\n")]
     return lines[:-1] if lines[-1] == "" else lines
 
 

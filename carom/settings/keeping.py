@@ -11,6 +11,7 @@ from pydantic import AfterValidator, ValidationInfo
 from carom.settings.units import Limit, Section, key
 
 if TYPE_CHECKING:
+    from analysis.retention import Keep
     from analysis.suppression import Limits
 
 _SQLITE = "sqlite:///"
@@ -43,6 +44,18 @@ class Retention(Section):
     )
     event_days: int = key(90, "Events that webhooks and cursors can go back to.", "days", ge=1)
     audit_days: int = key(730, "Who changed what, and why.", "days", ge=1)
+
+    def keep(self) -> Keep:
+        """The same as the plain value that `analysis.retention` works with."""
+        from analysis.retention import Keep  # here, since it loads all of SQLAlchemy
+
+        return Keep(
+            content=self.content_days * _DAY,
+            messages=self.message_days * _DAY,
+            inbound=self.inbound_days * _DAY,
+            events=self.event_days * _DAY,
+            audit=self.audit_days * _DAY,
+        )
 
 
 class Suppression(Section):

@@ -340,7 +340,7 @@ SAID = [BOUNCE, SPAM, STOP, *HARMLESS[:-1]]
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(st.sampled_from(range(len(SAID))), min_size=1, max_size=12), st.data())
 def test_reports_say_the_same_in_any_order_and_however_often(

@@ -77,7 +77,7 @@ def test_one_reply_has_its_judgement_at_the_top(capfd: pytest.CaptureFixture[str
 def test_replies_are_answered_line_by_line_even_empty_ones(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "r.txt").write_text("550 5.1.1 user unknown\n\n452 4.2.2 mailbox full\n")
+    (tmp_path / "r.txt").write_bytes(b"550 5.1.1 user unknown\r\n\n452 4.2.2 mailbox full\n")
     lines = run(capfd, "--replies", str(tmp_path / "r.txt"))
     assert [line["reply"] for line in lines] == [
         "550 5.1.1 user unknown",

@@ -29,6 +29,7 @@ from carom import setup
 from carom.engine import Engine, build
 from carom.roles import ALL, Bound, running
 from carom.settings import Settings, load
+from ingest import inbox
 from tests.servers import LOOPBACK
 
 Json = dict[str, Any]
@@ -138,6 +139,20 @@ class House:
             return found if len(found) >= count else []
 
         return await until(are_there, within)
+
+    async def all_read(self) -> None:
+        """Wait until everything that the listener took was read."""
+
+        async def is_it() -> bool:
+            return await self.books(inbox.unread) == 0
+
+        await until(is_it)
+
+    async def metrics(self) -> str:
+        """What Prometheus would scrape now."""
+        answer = await self.client.get(f"http://{LOOPBACK}:{self.bound.metrics}/metrics")
+        assert answer.status_code == 200, answer.text
+        return str(answer.text)
 
 
 def _reports(tx: Connection) -> list[Json]:

@@ -17,29 +17,41 @@ from pathlib import Path
 from random import Random
 
 
+@dataclass(frozen=True, slots=True)
+class Death:
+    """At a count of ticks, or a little after it, when a COMMIT or an answer may be under way."""
+
+    tick: int
+    delay: float  # seconds
+
+
 @dataclass(slots=True)
 class Fate:
-    """Kills whoever `process` is when the count of ticks reaches a drawn moment."""
+    """Kills whoever `process` is when the count of ticks reaches a drawn death."""
 
-    moments: list[int]
+    deaths: list[Death]
     ticks: int = 0
     kills: int = 0
     process: asyncio.subprocess.Process | None = None
+    _dying: asyncio.subprocess.Process | None = None
 
     def tick(self) -> None:
         """One more moment at which a death makes a difference."""
         self.ticks += 1
-        alive = self.process is not None and self.process.returncode is None
-        if alive and self.moments and self.ticks >= self.moments[0]:
-            self.moments.pop(0)
+        process = self.process
+        if process is None or process.returncode is not None or self._dying is process:
+            return
+        if self.deaths and self.ticks >= self.deaths[0].tick:
+            self._dying = process
             self.kills += 1
-            assert self.process is not None
-            self.process.kill()
+            asyncio.get_running_loop().call_later(self.deaths.pop(0).delay, process.kill)
 
 
-def fate(seed: int, kills: int, ticks: int) -> Fate:
-    """So many deaths, spread by chance over the first nine tenths of `ticks`."""
-    return Fate(sorted(Random(seed).sample(range(1, ticks * 9 // 10), kills)))
+def deaths(seed: int, count: int, ticks: int) -> list[Death]:
+    """So many, spread by chance over the first nine tenths of `ticks`, half of them delayed."""
+    chance = Random(seed)
+    moments = sorted(chance.sample(range(1, ticks * 9 // 10), count))
+    return [Death(tick, max(0.0, chance.uniform(-0.02, 0.02))) for tick in moments]
 
 
 @dataclass(slots=True)
@@ -101,7 +113,7 @@ async def mortal(
         async with asyncio.TaskGroup() as group:  # a service that ends by itself ends the story
             group.create_task(service.live())
             yield service
-            fate.moments.clear()
+            fate.deaths.clear()
             assert await service.stop() == 0
     except BaseException:
         print(service.said()[-20_000:])

@@ -26,7 +26,7 @@ from analysis.lookup import accounts
 from analysis.schema import attempts, audit, deliveries, events, messages, raw_inbound, reports
 from analysis.store import Store, open_store
 from tests.flows.house import BOUNCES, SHOP, environment, set_up, suppressed_addresses, until
-from tests.flows.mortal import Fate, fate, mortal
+from tests.flows.mortal import Fate, deaths, mortal
 from tests.ingest.letters import group, report
 from tests.peers.counting_sink import Copy, CountingSink
 from tests.peers.smtp_client import dial
@@ -144,7 +144,7 @@ async def test_no_death_loses_a_message_or_sends_more_than_it_must(
     durable_url: str, tmp_path: Path, size: Size
 ) -> None:
     to = [recipient(number) for number in range(size.count)]
-    doom = fate(seed=2, kills=size.kills, ticks=4 * size.count)
+    doom = Fate(deaths(seed=2, count=size.kills, ticks=4 * size.count))
     async with scene(tmp_path, durable_url, doom) as carom:
         ids = await in_turns(to, carom.submit)
         books = await carom.settled()
@@ -192,8 +192,8 @@ async def test_no_death_loses_a_report_or_records_one_twice(
         await carom.settled()
         assert len(carom.sink.copies) == len(to)
 
-        start, begin = doom.ticks, fate(seed=3, kills=size.kills, ticks=5 * size.count)
-        doom.moments = [start + moment for moment in begin.moments]
+        doom.ticks = 0
+        doom.deaths += deaths(seed=3, count=size.kills, ticks=5 * size.count)
         await in_turns(carom.sink.copies, lambda copy: carom.hand_in(copy.return_path, dsn(copy)))
         books = await carom.settled()
         assert doom.kills == size.kills

@@ -146,7 +146,10 @@ AGGREGATE = "example.org!example.com!1714950000!1715036399"
             packed("application/gzip", "r.gz", "Report Domain: a.example Submitter: b.example"),
             Kind.DMARC_AGGREGATE,
         ),
+        (packed("application/x-zip-compressed", f"{AGGREGATE}!1.zip", "x"), Kind.DMARC_AGGREGATE),
+        (packed("application/octet-stream", f"{AGGREGATE}!1.json.gz", "x"), Kind.TLS_RPT),
         (packed("application/zip", "photos.zip", "Holiday"), Kind.NORMAL),
+        (packed("image/png", "r.png", "Report Domain: a.example Submitter: b"), Kind.NORMAL),
         (packed("application/tlsrpt+gzip", "r.json.gz", "x"), Kind.TLS_RPT),
         (feedback("Feedback-Type: abuse"), Kind.COMPLAINT),
         (

@@ -119,6 +119,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=8), nullable=False),
         sa.Column("tries", sa.SmallInteger(), nullable=False),
         sa.Column("lease_until", sa.Double(), nullable=False),
+        sa.Column("node", sa.String(length=64), nullable=True),
         sa.Column("kind", sa.String(length=20), nullable=True),
         sa.Column("understood", sa.Boolean(), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
@@ -242,7 +243,6 @@ def upgrade() -> None:
         sa.Column("severity", sa.String(length=8), nullable=True),
         sa.Column("rule", sa.String(length=128), nullable=True),
         sa.Column("feedback_type", sa.String(length=32), nullable=True),
-        sa.ForeignKeyConstraint(["raw_id"], ["raw_inbound.id"], name=op.f("fk_reports_raw_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_reports")),
     )
     op.create_index("ix_reports_delivery", "reports", ["delivery_id"], unique=False)

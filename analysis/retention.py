@@ -1,0 +1,114 @@
+"""Retention: what is old enough is forgotten, a little at a time.
+
+Bodies go first, then raw reports, then whole messages with all that hangs on them; what still
+waits to be sent is never touched, however old.  The suppression list is not retained by age but by
+its own limits.  Every sweep is one short transaction; a sweep that took its fill says so, and the
+caller comes again.  Idempotent and safe on any number of nodes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Table, delete, exists, func, select
+from ulid import ULID
+
+from analysis.lifecycle import PENDING
+from analysis.schema import (
+    attempts,
+    audit,
+    bodies,
+    deliveries,
+    events,
+    idempotency,
+    messages,
+    raw_inbound,
+    reports,
+    soft_bounces,
+    suppressions,
+)
+
+DAY = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """How long each class of data is kept, in seconds."""
+
+    content: float = 7 * DAY  # after the last delivery of the message ended
+    messages: float = 90 * DAY
+    inbound: float = 30 * DAY
+    events: float = 90 * DAY
+    audit: float = 730 * DAY
+    idempotency: float = DAY
+    lapsed: float = 90 * DAY  # suppressions that have run out, for those who ask why
+
+
+def sweep(tx: Connection, keep: Keep, *, now: float, most: int = 1_000) -> int:
+    """Forget at most `most` rows of each class; how many in all, 0 when nothing is left to do."""
+    gone = _bodies(tx, now - keep.content, most)
+    gone += _messages(tx, now - keep.messages, most)
+    gone += _by_id(tx, raw_inbound, now - keep.inbound, most, raw_inbound.c.state != "new")
+    gone += _by(tx, events, events.c.seq, events.c.at < now - keep.events, most)
+    gone += _by(tx, audit, audit.c.seq, audit.c.at < now - keep.audit, most)
+    old = idempotency.c.created_at < now - keep.idempotency
+    gone += _by(tx, idempotency, idempotency.c.key_hash, old, most)
+    lapsed = suppressions.c.until < now - keep.lapsed
+    gone += _count(tx.execute(delete(suppressions).where(lapsed)))
+    day = int((now - keep.messages) // DAY)
+    return gone + _count(tx.execute(delete(soft_bounces).where(soft_bounces.c.day < day)))
+
+
+def before(at: float) -> str:
+    """The id that every ULID made before `at` sorts before."""
+    return str(ULID.from_timestamp(max(0.0, at)))[:10].lower() + "0" * 16
+
+
+def _bodies(tx: Connection, at: float, most: int) -> int:
+    """Bodies of messages all of whose deliveries ended before `at`."""
+    recent = exists().where(
+        deliveries.c.message_id == bodies.c.message_id,
+        deliveries.c.state.in_([state.value for state in PENDING])
+        | (func.coalesce(deliveries.c.settled_at, 0.0) >= at),
+    )
+    found = select(bodies.c.message_id).where(bodies.c.message_id < before(at), ~recent)
+    return _take(tx, bodies, bodies.c.message_id, found.limit(most))
+
+
+def _messages(tx: Connection, at: float, most: int) -> int:
+    """Whole messages accepted before `at` of which nothing waits, children first."""
+    waits = exists().where(
+        deliveries.c.message_id == messages.c.id,
+        deliveries.c.state.in_([state.value for state in PENDING]),
+    )
+    old = list(
+        tx.execute(
+            select(messages.c.id).where(messages.c.id < before(at), ~waits).limit(most)
+        ).scalars()
+    )
+    if not old:
+        return 0
+    theirs = select(deliveries.c.id).where(deliveries.c.message_id.in_(old))
+    tx.execute(delete(attempts).where(attempts.c.delivery_id.in_(theirs)))
+    tx.execute(delete(reports).where(reports.c.delivery_id.in_(theirs)))
+    tx.execute(delete(deliveries).where(deliveries.c.message_id.in_(old)))
+    tx.execute(delete(bodies).where(bodies.c.message_id.in_(old)))
+    return _count(tx.execute(delete(messages).where(messages.c.id.in_(old))))
+
+
+def _by_id(tx: Connection, table: Table, at: float, most: int, more: ColumnElement[bool]) -> int:
+    return _by(tx, table, table.c.id, (table.c.id < before(at)) & more, most)
+
+
+def _by(tx: Connection, table: Table, key: Any, which: ColumnElement[bool], most: int) -> int:
+    return _take(tx, table, key, select(key).where(which).limit(most))
+
+
+def _take(tx: Connection, table: Table, key: Any, found: Any) -> int:
+    ids = list(tx.execute(found).scalars())
+    return _count(tx.execute(delete(table).where(key.in_(ids)))) if ids else 0
+
+
+def _count(result: Any) -> int:
+    return max(0, int(result.rowcount))
