@@ -82,7 +82,7 @@ def _unauthorised(error: str, detail: str) -> Problem:
     return Problem(401, "unauthorised", detail, headers={"WWW-Authenticate": challenge})
 
 
-def _caller(request: Request) -> ApiKey:
+async def _caller(request: Request) -> ApiKey:  # a plain function would go to a thread
     key: ApiKey = request.state.key
     return key
 

@@ -7,6 +7,7 @@ address we wrote to; a complaint can be taken back.  Every change is in the ledg
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, insert, update
@@ -17,7 +18,7 @@ from analysis.facts import Arrival, Kind, ReportedRecipient
 from analysis.lifecycle import PENDING, Fact, State, advance
 from analysis.schema import deliveries, events
 from analysis.suppression import EVERY_STREAM, Lift, Reason, Suppression
-from analysis.verdict import UNKNOWN, Verdict
+from analysis.verdict import Verdict
 
 SAME_BOX = 0.9  # confidence from which a forwarded mailbox's bounce counts against ours
 
@@ -29,43 +30,65 @@ def follow(
     delivery: Any,
     now: float,
     limits: suppression.Limits,
+    *,
+    hold: bool = True,
 ) -> bool:
-    """What a new fact about a delivery of ours leads to; whether something was suppressed."""
+    """What a new fact about a delivery of ours leads to; whether something was suppressed.
+
+    `hold` False: the fact changes the delivery's state, but comes too late to be held against the
+    address.
+    """
     reading = arrival.reading
     match reading.kind:
         case Kind.BOUNCE if recipient.action == "failed":
-            return _bounced(tx, arrival, recipient, delivery, now, limits)
+            if not _handed_over(delivery):
+                return False
+            _step(tx, delivery, Fact.BOUNCED, arrival.received_at, recipient)
+            _announce(tx, "bounced", arrival, recipient, delivery)
         case Kind.COMPLAINT if reading.feedback_type == "not-spam":
-            return _taken_back(tx, delivery, now)
+            _taken_back(tx, delivery, now)
+        case Kind.COMPLAINT if reading.feedback_type in _COMPLAINTS:
+            _step(tx, delivery, Fact.COMPLAINED, arrival.received_at, None)
+            _announce(tx, "complained", arrival, None, delivery)
         case Kind.COMPLAINT if reading.feedback_type == "opt-out":
-            return _opted_out(tx, arrival, delivery, now, limits)
-        case Kind.COMPLAINT if reading.feedback_type in (None, "abuse", "fraud", "virus", "other"):
-            return _complained(tx, arrival, delivery, now, limits)
+            _announce(tx, "unsubscribed", arrival, None, delivery)
         case Kind.UNSUBSCRIBE:
-            return _opted_out(tx, arrival, delivery, now, limits)
+            _announce(tx, "unsubscribed", arrival, None, delivery)
         case _:
             _announce(tx, reading.kind.value, arrival, recipient, delivery)
-            return False
+    return hold and blame(tx, arrival, recipient, delivery, now, limits)
 
 
-def _bounced(
-    tx: Connection,
-    arrival: Arrival,
-    recipient: ReportedRecipient,
-    delivery: Any,
-    now: float,
-    limits: suppression.Limits,
-) -> bool:
-    """A bounce after the 250.  It counts only for a delivery that somebody can have accepted."""
-    if not _handed_over(delivery):
-        return False
-    _step(tx, delivery, Fact.BOUNCED, arrival.received_at, recipient)
-    _announce(tx, "bounced", arrival, recipient, delivery)
-    reason = _reason(tx, recipient, delivery, now, limits)
-    if reason is None:
-        return False
-    evidence = recipient.diagnostic or recipient.verdict.evidence
-    return _suppress(tx, delivery, reason, EVERY_STREAM, evidence, now, limits, recipient.verdict)
+_COMPLAINTS = frozenset({None, "abuse", "fraud", "virus", "other"})
+
+
+def held_against(arrival: Arrival, recipient: ReportedRecipient, delivery: Any) -> Reason | None:
+    """What a fact says against the address we wrote to, if anything.
+
+    A bounce counts only for a delivery that somebody can have accepted.  That of a forwarded
+    mailbox names another address than ours: the one we wrote to may be alive, so it takes strong
+    evidence, and soft marks are not counted at all.
+    """
+    reading = arrival.reading
+    match reading.kind:
+        case Kind.BOUNCE if recipient.action == "failed" and _handed_over(delivery):
+            return _bounce_against(recipient, delivery)
+        case Kind.COMPLAINT if reading.feedback_type in _COMPLAINTS:
+            return Reason.COMPLAINT
+        case Kind.COMPLAINT if reading.feedback_type == "opt-out":
+            return Reason.UNSUBSCRIBE
+        case Kind.UNSUBSCRIBE:
+            return Reason.UNSUBSCRIBE
+        case _:
+            return None
+
+
+def _bounce_against(recipient: ReportedRecipient, delivery: Any) -> Reason | None:
+    verdict = recipient.verdict
+    ours = _names_ours(recipient, delivery.recipient)
+    if verdict.suppress and (ours or (recipient.status and verdict.confidence >= SAME_BOX)):
+        return Reason.HARD_BOUNCE
+    return Reason.SOFT_BOUNCE if ours and counts_as_soft(verdict) else None
 
 
 def _handed_over(delivery: Any) -> bool:
@@ -74,52 +97,83 @@ def _handed_over(delivery: Any) -> bool:
     )
 
 
-def _reason(
-    tx: Connection,
-    recipient: ReportedRecipient,
-    delivery: Any,
-    now: float,
-    limits: suppression.Limits,
-) -> Reason | None:
-    """Why this bounce puts our recipient on the list, if it does.
-
-    A forwarded mailbox's bounce names another address than ours: the one we wrote to may be
-    alive, so it takes strong evidence, and soft marks are not counted at all.
-    """
-    verdict = recipient.verdict
-    ours = _names_ours(recipient, delivery.recipient)
-    if verdict.suppress and (ours or (recipient.status and verdict.confidence >= SAME_BOX)):
-        return Reason.HARD_BOUNCE
-    if ours and counts_as_soft(verdict):
-        address = delivery.address_hash
-        if address in suppression.count_soft_bounces(tx, [address], now, limits):
-            return Reason.SOFT_BOUNCE
-    return None
-
-
 def _names_ours(recipient: ReportedRecipient, wire: str) -> bool:
     named = {recipient.address.casefold(), (recipient.original or "").casefold()} - {""}
     return not named or wire.casefold() in named
 
 
-def _complained(
-    tx: Connection, arrival: Arrival, delivery: Any, now: float, limits: suppression.Limits
+def blame(
+    tx: Connection,
+    arrival: Arrival,
+    recipient: ReportedRecipient,
+    delivery: Any,
+    now: float,
+    limits: suppression.Limits,
 ) -> bool:
-    _step(tx, delivery, Fact.COMPLAINED, arrival.received_at, None)
-    _announce(tx, "complained", arrival, None, delivery)
-    words = f"complaint ({arrival.reading.feedback_type or 'abuse'}) by a feedback loop"
-    return _suppress(tx, delivery, Reason.COMPLAINT, delivery.stream, words, now, limits)
+    """Hold against the address what the fact says, if anything; whether it was suppressed."""
+    reason = held_against(arrival, recipient, delivery)
+    match reason:
+        case None:
+            return False
+        case Reason.COMPLAINT:
+            told = f"complaint ({arrival.reading.feedback_type or 'abuse'}) by a feedback loop"
+            verdict = None
+        case Reason.UNSUBSCRIBE:
+            told, verdict = f"unsubscribed by {arrival.purpose}", None
+        case _:
+            told, verdict = recipient.diagnostic or recipient.verdict.evidence, recipient.verdict
+    ground = Ground(arrival.received_at, told, verdict)
+    return withhold(tx, delivery, reason, ground, now, limits)
 
 
-def _opted_out(
-    tx: Connection, arrival: Arrival, delivery: Any, now: float, limits: suppression.Limits
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Why an address is written to no more: what was said, when, and what it means."""
+
+    at: float
+    evidence: str
+    verdict: Verdict | None = None
+
+
+def withhold(
+    tx: Connection,
+    delivery: Any,
+    reason: Reason,
+    ground: Ground,
+    now: float,
+    limits: suppression.Limits,
 ) -> bool:
-    _announce(tx, "unsubscribed", arrival, None, delivery)
-    words = f"unsubscribed by {arrival.purpose}"
-    return _suppress(tx, delivery, Reason.UNSUBSCRIBE, delivery.stream, words, now, limits)
+    """Suppress the delivery's address for this reason; whether it was.
+
+    It runs from when it was said, so that what is read late withholds no longer than it would
+    have; a soft bounce is a mark on its day, and suppresses only where enough days have one.
+    """
+    address, verdict = bytes(delivery.address_hash), ground.verdict
+    if reason is Reason.SOFT_BOUNCE and address not in suppression.count_soft_bounces(
+        tx, [address], ground.at, limits
+    ):
+        return False
+    until = limits.until(reason, ground.at, verdict.category if verdict else None)
+    if until is not None and until <= now:
+        return False
+    entry = Suppression(
+        address_hash=address,
+        stream=delivery.stream if verdict is None else EVERY_STREAM,
+        reason=reason,
+        address=delivery.recipient,
+        since=now,
+        until=until,
+        evidence=ground.evidence[:1000],
+        actor="carom",
+        category=None if verdict is None else verdict.category.value,
+        rule=None if verdict is None else verdict.rule,
+        delivery_id=delivery.id,
+    )
+    suppression.suppress(tx, [entry])
+    return True
 
 
-def _taken_back(tx: Connection, delivery: Any, now: float) -> bool:
+def _taken_back(tx: Connection, delivery: Any, now: float) -> None:
     """RFC 5965 `not-spam`: the recipient says that it was a mistake."""
     suppression.lift(
         tx,
@@ -132,34 +186,6 @@ def _taken_back(tx: Connection, delivery: Any, now: float) -> bool:
             stream=delivery.stream,
         ),
     )
-    return False
-
-
-def _suppress(
-    tx: Connection,
-    delivery: Any,
-    reason: Reason,
-    stream: str,
-    evidence: str,
-    now: float,
-    limits: suppression.Limits,
-    verdict: Verdict = UNKNOWN,
-) -> bool:
-    entry = Suppression(
-        address_hash=bytes(delivery.address_hash),
-        stream=stream,
-        reason=reason,
-        address=delivery.recipient,
-        since=now,
-        until=limits.until(reason, now, verdict.category),
-        evidence=evidence[:1000],
-        actor="carom",
-        category=None if verdict is UNKNOWN else verdict.category.value,
-        rule=None if verdict is UNKNOWN else verdict.rule,
-        delivery_id=delivery.id,
-    )
-    suppression.suppress(tx, [entry])
-    return True
 
 
 def _step(

@@ -8,6 +8,7 @@ section 4.2.1 asks us not to repeat it for ever; 4xx and our own trouble always 
 from __future__ import annotations
 
 from analysis.lifecycle import Fact
+from analysis.suppression import Reason
 from analysis.verdict import Category, Fault, Severity, Verdict
 
 PASSING = frozenset(
@@ -54,3 +55,15 @@ def after_attempt(result: str, verdict: Verdict, *, tries: int) -> Fact:
 def counts_as_soft(verdict: Verdict) -> bool:
     """Whether giving up for this reason is a mark against the address (not against anyone else)."""
     return verdict.fault is Fault.RECIPIENT and verdict.severity is Severity.SOFT
+
+
+def held_against(fact: Fact, verdict: Verdict) -> Reason | None:
+    """What the end of a delivery says against its address, if anything.
+
+    A soft mark is only a mark: it takes several, on distinct days, to withhold mail.
+    """
+    if fact is Fact.REFUSED and verdict.suppress:
+        return Reason.HARD_BOUNCE
+    if fact in (Fact.REFUSED, Fact.SPENT) and counts_as_soft(verdict):
+        return Reason.SOFT_BOUNCE
+    return None

@@ -5,8 +5,8 @@ token of the envelope says whose report it is, never an address inside it, and s
 ever touch the one delivery that its token was issued for.  A report that proves nothing is
 recorded and changes nothing.
 
-Identity of a fact: (delivery, kind, type of feedback, named address, action, status).  A second copy finds its identity
-taken and has no effect, on either database and in any number of nodes.
+Identity of a fact: (delivery, kind, type of feedback, named address, action, status).  A second
+copy finds its identity taken and has no effect, on either database and in any number of nodes.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, String, func, select, update
 
-from analysis import suppression
+from analysis import radar, suppression
 from analysis.consequence import follow
 from analysis.facts import Arrival, Kind, Reading, ReportedRecipient
+from analysis.radar import Sighting
+from analysis.reply import Reply, Stage
 from analysis.schema import deliveries, messages, raw_inbound, reports
 from analysis.store import insert_once
-from analysis.verdict import Verdict
+from analysis.verdict import Category, Verdict
 
 MOST_REPORTS = 50
 """Reports kept of one delivery; a genuine token in the wrong hands fills no disk."""
@@ -51,20 +53,54 @@ def enter(
     new_id: Callable[[], str],
 ) -> list[Recorded]:
     """Record an arrival's facts and what follows; returns what is new.  Marks the raw row read."""
-    delivery = _delivery(tx, arrival.delivery_id)
-    named: Sequence[ReportedRecipient] = arrival.reading.recipients or (ReportedRecipient(""),)
-    recorded = []
-    for recipient in named:
-        row = _report_row(arrival, recipient, delivery, new_id())
-        if _full(tx, delivery) or not insert_once(tx, reports, [row], returning="id"):
-            continue
-        suppressed = delivery is not None and follow(tx, arrival, recipient, delivery, now, limits)
-        recorded.append(_recorded(arrival, recipient, delivery, suppressed))
-    _mark_read(tx, arrival)
+    return enter_all(tx, [arrival], now=now, limits=limits, new_id=new_id)
+
+
+def enter_all(
+    tx: Connection,
+    arrivals: Sequence[Arrival],
+    *,
+    now: float,
+    limits: suppression.Limits,
+    new_id: Callable[[], str],
+) -> list[Recorded]:
+    """The same for many; the radar hears of all of them at the end, as it asks to."""
+    recorded: list[Recorded] = []
+    puzzles: list[Sighting] = []
+    for arrival in arrivals:
+        delivery = find_delivery(tx, arrival.delivery_id)
+        for recipient in named(arrival.reading):
+            row = report_row(arrival, recipient, delivery, new_id())
+            if full(tx, delivery) or not insert_once(tx, reports, [row], returning="id"):
+                continue
+            suppressed = delivery is not None and follow(
+                tx, arrival, recipient, delivery, now, limits
+            )
+            recorded.append(_recorded(arrival, recipient, delivery, suppressed))
+            puzzles += puzzle(arrival, recipient, delivery)
+        mark_read(tx, arrival)
+    radar.note(tx, puzzles)
     return recorded
 
 
-def _delivery(tx: Connection, delivery_id: str | None) -> Any:
+def named(reading: Reading) -> Sequence[ReportedRecipient]:
+    """The recipients of a report; one without a name where it names none."""
+    return reading.recipients or (ReportedRecipient(""),)
+
+
+def puzzle(arrival: Arrival, recipient: ReportedRecipient, delivery: Any) -> list[Sighting]:
+    """For the radar: the words of a bounce that no rule took."""
+    if arrival.reading.kind not in (Kind.BOUNCE, Kind.DELAYED):
+        return []
+    if recipient.action not in ("failed", "delayed") or not radar.unknown(recipient.verdict):
+        return []
+    words = recipient.verdict.evidence or recipient.diagnostic
+    provider = "other" if delivery is None else delivery.provider
+    reply = Reply.read(words, stage=Stage.REPORT, provider=provider)
+    return [Sighting(reply, arrival.received_at, None if delivery is None else delivery.id)]
+
+
+def find_delivery(tx: Connection, delivery_id: str | None) -> Any:
     """The delivery's row, locked, so that two reports about it follow one another."""
     if delivery_id is None:
         return None
@@ -85,7 +121,8 @@ def _delivery(tx: Connection, delivery_id: str | None) -> Any:
     ).one_or_none()
 
 
-def _full(tx: Connection, delivery: Any) -> bool:
+def full(tx: Connection, delivery: Any) -> bool:
+    """Whether a delivery has as many reports as are kept."""
     if delivery is None:
         return False
     counted = select(func.count()).where(reports.c.delivery_id == delivery.id)
@@ -105,9 +142,10 @@ def identity(
     return hashlib.sha256(f"{about}|{what}|{named}".encode()).digest()
 
 
-def _report_row(
+def report_row(
     arrival: Arrival, recipient: ReportedRecipient, delivery: Any, report_id: str
 ) -> dict[str, Any]:
+    """The fact as a row of `reports`."""
     reading = arrival.reading
     known = None if delivery is None else delivery.id
     judged = reading.kind in (Kind.BOUNCE, Kind.DELAYED)
@@ -137,20 +175,23 @@ def _cut(text: str | None, column: Column[Any]) -> str | None:
     return text and text[: column.type.length]
 
 
-def _mark_read(tx: Connection, arrival: Arrival) -> None:
-    reading = arrival.reading
-    unknown = any(r.verdict.category.value == "unknown" for r in reading.recipients)
+def mark_read(tx: Connection, arrival: Arrival) -> None:
     tx.execute(
         update(raw_inbound)
         .where(raw_inbound.c.id == arrival.raw_id)
-        .values(
-            state="read",
-            kind=reading.kind.value,
-            understood=reading.error is None
-            and not (reading.kind is Kind.BOUNCE and (unknown or not reading.recipients)),
-            error=reading.error,
-        )
+        .values(state="read", **outcome(arrival.reading))
     )
+
+
+def outcome(reading: Reading) -> dict[str, Any]:
+    """What the raw row says of its reading: the kind, whether it was understood, what was wrong."""
+    unknown = any(r.verdict.category is Category.UNKNOWN for r in reading.recipients)
+    puzzling = reading.kind is Kind.BOUNCE and (unknown or not reading.recipients)
+    return {
+        "kind": reading.kind.value,
+        "understood": reading.error is None and not puzzling,
+        "error": reading.error,
+    }
 
 
 def _recorded(

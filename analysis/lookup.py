@@ -120,15 +120,9 @@ def timeline(tx: Connection, message_id: str) -> list[Json] | None:
     row = tx.execute(select(messages).where(messages.c.id == message_id)).one_or_none()
     if row is None:
         return None
-    to = dict(
-        tx.execute(
-            select(deliveries.c.id, deliveries.c.recipient).where(
-                deliveries.c.message_id == message_id
-            )
-        )
-        .tuples()
-        .all()
-    )
+    of_message = deliveries.c.message_id == message_id
+    found = tx.execute(select(deliveries.c.id, deliveries.c.recipient).where(of_message))
+    to = {row.id: row.recipient for row in found}
     facts = [{"at": row.created_at, "kind": "accepted", "stream": row.stream}]
     facts += _attempts(tx, to) + _reports(tx, to) + _events(tx, message_id, to)
     facts.sort(key=lambda fact: fact["at"])

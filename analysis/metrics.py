@@ -14,11 +14,14 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    ProcessCollector,
     disable_created_metrics,
 )
 from prometheus_client.exposition import generate_latest
 
+from analysis.facts import Kind
 from analysis.providers import OTHER, PROVIDERS
+from analysis.smtpd import Reason
 
 MOST_STREAMS = 40
 
@@ -43,6 +46,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
         self._streams: set[str] = set()
         counter, gauge = self._counter, self._gauge
         self.submitted = counter(
@@ -69,6 +73,10 @@ class Metrics:
         )
         self.inbound = counter("carom_inbound_messages", "Inbound messages read", "kind")
         self.refused = counter("carom_inbound_refused", "Refused by the listener", "reason")
+        for kind in Kind:  # a series that begins at 1 hides its first event from increase()
+            self.inbound.labels(kind.value)
+        for reason in Reason:
+            self.refused.labels(reason.value)
         self.tls = counter(
             "carom_tls_sessions", "Messages handed over, by TLS version", "version", "policy"
         )

@@ -218,6 +218,23 @@ soft_bounces = Table(
     Column("day", Integer, primary_key=True),  # days since 1970-01-01 UTC
 )
 
+unknown_replies = Table(
+    "unknown_replies",
+    metadata,
+    Column("fingerprint", String(200), primary_key=True),  # what is alike in many replies
+    Column("provider", String(32), primary_key=True),
+    Column("stage", String(16), primary_key=True),
+    Column("seen", Integer, nullable=False),  # how often
+    Column("first_at", Double, nullable=False),
+    Column("last_at", Double, nullable=False),
+    # the newest of them, addresses masked
+    Column("code", SmallInteger),
+    Column("enhanced", String(12)),
+    Column("example", Text, nullable=False),
+    Column("delivery_id", Ulid),
+    Index("ix_unknown_replies_seen", "seen", "last_at"),
+)
+
 events = Table(
     "events",
     metadata,

@@ -1,4 +1,5 @@
-"""Roles: what a process does.  `sender` sends, `ingest` listens and reads, `api` answers.
+"""Roles: what a process does.  `sender` sends, `ingest` listens and reads, `api` takes and answers
+over HTTP and SMTP.
 
 One start, one shutdown path: what was started is stopped in reverse, each within its grace.  The
 database is the only meeting point of roles, so any mix of them in any number of processes is the
@@ -24,6 +25,7 @@ from carom.http_server import serve_http
 from carom.listening import listener
 from carom.metrics_app import metrics_app
 from carom.settings.units import Endpoint
+from carom.submitting import submission
 from carom.web import create_app
 
 log = structlog.get_logger()
@@ -51,6 +53,8 @@ class Bound:
     api: int | None = None
     metrics: int | None = None
     ingest: int | None = None
+    submission: int | None = None
+    submission_tls: int | None = None
 
 
 @dataclass(slots=True)
@@ -80,6 +84,9 @@ async def running(engine: Engine, roles: Collection[Role]) -> AsyncIterator[Runn
         if Role.SENDER in roles:
             state.tasks.append(asyncio.create_task(engine.worker.serve(stop)))
         if Role.API in roles:
+            desk = submission(engine)
+            state.bound.submission, state.bound.submission_tls = await desk.start()
+            stack.push_async_callback(desk.close, GRACE)
             state.bound.api = await _web(state, engine, create_app(engine), "api", stop)
         state.bound.metrics = await _web(state, engine, metrics_app(engine), "metrics", stop)
         state.tasks.append(asyncio.create_task(_tidy(engine, stop)))

@@ -69,6 +69,7 @@ class Reader:
         self._observer = observer
         self._awake = asyncio.Event()
         self._unfinished = True  # an earlier run of this node may have died in the middle
+        self._in_hand: list[tuple[Raw, Reading]] = []  # read, and not entered yet
 
     def wake(self) -> None:
         """Something was stored: look now rather than at the next poll."""
@@ -82,37 +83,44 @@ class Reader:
                 await self._rest()
 
     async def round(self) -> int:
-        """Read one batch; returns how many messages it held."""
+        """Read one batch; returns how many messages it held.
+
+        What was read while the database went away is kept and entered in the next round: its
+        lease would hold it back for minutes, and an outage is no reason to put mail aside.
+        """
         try:
-            raws = await self._claim()
-            if raws:
-                readings = await asyncio.to_thread(self._read_all, raws)
-                await self._enter(list(zip(raws, readings, strict=True)))
+            if not self._in_hand:
+                self._in_hand = await self._next()
+            count = len(self._in_hand)
+            await self._enter(self._in_hand)
         except StoreUnavailable as error:
             log.warning("cannot read reports: the database is unavailable", error=str(error))
-            self._unfinished = True
+            self._unfinished = not self._in_hand  # a claim may have been committed unseen
             return 0
-        return len(raws)
+        self._in_hand = []
+        return count
 
-    async def _claim(self) -> list[Raw]:
-        """The next batch; first of all what this node began and did not finish."""
+    async def _next(self) -> list[tuple[Raw, Reading]]:
+        """The next batch, read; first of all what this node began and did not finish."""
         if self._unfinished:
             await self._store.write(lambda tx: inbox.give_back(tx, self._node))
             self._unfinished = False
         now, pace = self._clock(), self._pace
-        return await self._store.write(
+        raws = await self._store.write(
             lambda tx: inbox.claim(tx, node=self._node, now=now, lease=pace.lease, limit=pace.batch)
         )
+        readings = await asyncio.to_thread(self._read_all, raws) if raws else []
+        return list(zip(raws, readings, strict=True))
 
     def _read_all(self, raws: Sequence[Raw]) -> list[Reading]:
         return [meant(raw, self._read(raw.content)) for raw in raws]
 
     async def _enter(self, pairs: list[tuple[Raw, Reading]]) -> None:
         """Enter a batch together; if that fails, one by one, putting the culprit aside."""
+        if not pairs:
+            return
         try:
-            facts = await self._store.write(
-                lambda tx: [fact for pair in pairs for fact in self._enter_one(tx, *pair)]
-            )
+            facts = await self._store.write(lambda tx: self._enter_all(tx, pairs))
         except StoreUnavailable:
             raise
         except Exception as error:
@@ -129,22 +137,11 @@ class Reader:
         for fact in facts:
             self._observer.reported(fact)
 
-    def _enter_one(self, tx: Connection, raw: Raw, reading: Reading) -> list[Recorded]:
-        arrival = Arrival(
-            raw.id, raw.received_at, raw.purpose, self._about(tx, raw, reading), reading
+    def _enter_all(self, tx: Connection, pairs: Sequence[tuple[Raw, Reading]]) -> list[Recorded]:
+        arrivals = [arrival(tx, raw, reading, self._owner_of) for raw, reading in pairs]
+        return ledger.enter_all(
+            tx, arrivals, now=self._clock(), limits=self._limits, new_id=self._new_id
         )
-        return ledger.enter(
-            tx, arrival, now=self._clock(), limits=self._limits, new_id=self._new_id
-        )
-
-    def _about(self, tx: Connection, raw: Raw, reading: Reading) -> str | None:
-        """Whose report it is: the envelope's token, a genuine token inside, our own Message-ID."""
-        if raw.subject_id is not None:
-            return raw.subject_id
-        inside = self._owner_of(reading.token) if reading.token else None
-        if inside is None and reading.kind is Kind.COMPLAINT and reading.message_id:
-            return ledger.find_by_message_id(tx, reading.message_id)
-        return inside
 
     async def _rest(self) -> None:
         try:
@@ -152,6 +149,19 @@ class Reader:
                 await self._awake.wait()
         except TimeoutError:
             pass
+
+
+def arrival(
+    tx: Connection, raw: Raw, reading: Reading, owner_of: Callable[[str], str | None]
+) -> Arrival:
+    """A message with whose report it is: the envelope's token says, or a genuine one inside it.
+
+    For a complaint our own Message-ID may say too.
+    """
+    about = raw.subject_id or (owner_of(reading.token) if reading.token else None)
+    if about is None and reading.kind is Kind.COMPLAINT and reading.message_id:
+        about = ledger.find_by_message_id(tx, reading.message_id)
+    return Arrival(raw.id, raw.received_at, raw.purpose, about, reading)
 
 
 def meant(raw: Raw, reading: Reading) -> Reading:

@@ -47,6 +47,8 @@ from sender.order import (
 from sender.submit import Idempotency, Receipt
 
 MOST_RECIPIENTS = 50
+SLICE = 25
+"""Messages of a batch that are composed before others get their turn on the loop."""
 _ULID = re.compile(r"[0-7][0-9a-hjkmnp-tv-z]{25}", re.ASCII)
 _KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
 
@@ -98,19 +100,22 @@ class Messages:
     ) -> Response:
         """Take up to 500 messages in one commit; each is answered at its own place."""
         batch = await read_body(request, Batch)
-        results = await asyncio.gather(
-            *(
-                self._one(raw, _item_mark(key, idempotency_key, place, raw))
-                for place, raw in enumerate(batch.messages)
-            )
-        )
+        mark = _mark(key, idempotency_key, b"")
+        async with asyncio.TaskGroup() as group:
+            tasks = []
+            for place, raw in enumerate(batch.messages):
+                tasks.append(group.create_task(self._one(raw, mark, place)))
+                if place % SLICE == SLICE - 1:
+                    await asyncio.sleep(0)
+        results = [task.result() for task in tasks]
         if all(result["status"] == 503 for result in results):
             raise unavailable()
         return answer({"results": results}, 202)
 
-    async def _one(self, raw: Any, mark: Idempotency | None) -> Json:
+    async def _one(self, raw: Any, mark: Idempotency | None, place: int) -> Json:
         try:
-            order = order_of(checked(NewMessage, raw), self._senders, mark)
+            message = checked(NewMessage, raw)
+            order = order_of(message, self._senders, mark and _placed(mark, place, raw))
             receipt = await self._receipt(order)
         except Problem as problem:
             return {"status": problem.status, "problem": problem.document()}
@@ -298,15 +303,12 @@ def _mark(key: ApiKey, idempotency_key: str | None, content: bytes) -> Idempoten
     )
 
 
-def _item_mark(
-    key: ApiKey, idempotency_key: str | None, place: int, raw: Any
-) -> Idempotency | None:
+def _placed(mark: Idempotency, place: int, raw: Any) -> Idempotency:
     """Each message of a batch is remembered by its place."""
-    mark = _mark(key, idempotency_key, orjson.dumps(raw))
-    if mark is None:
-        return None
-    placed = hashlib.sha256(mark.key_hash + f"\0{place}".encode()).digest()
-    return Idempotency(placed, mark.body_hash)
+    return Idempotency(
+        hashlib.sha256(mark.key_hash + f"\0{place}".encode()).digest(),
+        hashlib.sha256(orjson.dumps(raw)).digest(),
+    )
 
 
 def _shown(receipt: Receipt) -> Json:

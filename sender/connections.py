@@ -25,9 +25,10 @@ from dataclasses import dataclass, field
 from aiosmtplib import SMTPException
 
 from analysis.reply import Reply, Stage
-from sender.smtp import Envelope, Host, Outcome, Result, Route, Timeouts, TlsMode
-from sender.smtp_session import Session, unverified_tls
+from sender.smtp import Envelope, Host, Outcome, Result, Route, Timeouts, Tls, TlsMode
+from sender.smtp_session import Session, unverified_tls, verified_tls
 from sender.smtp_transaction import transact
+from sender.tls_report import Failing, TlsReport
 from sender.unreachable import Unreachable
 
 _EHLO_NAME = re.compile(r"[!-~]{1,255}", re.ASCII)
@@ -65,6 +66,7 @@ class Connections:
 
     Says EHLO as `ehlo_name`, the name that our address resolves to.
     `tls` verifies certificates in mode VERIFIED (default: the system's authorities).
+    `report` hears what came of TLS.
     `clock` is monotonic seconds.  Use within one event loop.
     """
 
@@ -75,6 +77,7 @@ class Connections:
         timeouts: Timeouts = Timeouts(),  # noqa: B008  frozen
         limits: Limits = Limits(),
         tls: ssl.SSLContext | None = None,
+        report: TlsReport | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if not _EHLO_NAME.fullmatch(ehlo_name):
@@ -82,8 +85,9 @@ class Connections:
         self._ehlo_name = ehlo_name
         self._timeouts = timeouts
         self._limits = limits
-        self._verified = tls or ssl.create_default_context()
+        self._verified = tls or verified_tls()
         self._unverified = unverified_tls()
+        self._report = report
         self._clock = clock
         self._unreachable = Unreachable(clock)
         self._sites: dict[str, _Site] = {}
@@ -169,12 +173,14 @@ class Connections:
     async def _meet(self, site: _Site, route: Route, host: Host, envelope: Envelope) -> Outcome:
         """Open a connection to `host` and deliver; in the clear if TLS fails and need not work."""
         self._make_room(site)
-        tls = self._tls(route)
-        session = self._session(route, host)
-        problem = await session.open(tls)
-        if problem is not None and problem.stage is Stage.STARTTLS and route.may_go_plain:
+        ways = self._ways(route.terms(host))
+        for tls in ways:
             session = self._session(route, host)
-            problem = await session.open(None)
+            problem = await session.open(tls)
+            if tls is ways[0]:
+                self._tell(session, problem)
+            if problem is None or problem.stage is not Stage.STARTTLS:
+                break
         if problem is not None:
             return _outcome(session, Result.DEFERRED, problem, reused=False)
         return await self._attempt(site, session, envelope, reused=False)
@@ -182,14 +188,31 @@ class Connections:
     def _session(self, route: Route, host: Host) -> Session:
         return Session(host, route, ehlo_name=self._ehlo_name, timeouts=self._timeouts)
 
-    def _tls(self, route: Route) -> ssl.SSLContext | None:
-        match route.tls:
+    def _ways(self, terms: Tls) -> tuple[ssl.SSLContext | None, ...]:
+        """How to open a session on these terms: the next one where TLS fails in the one before.
+
+        None is in the clear, and only ever follows where nobody forbids it.
+        """
+        match terms.mode:
             case TlsMode.NONE:
-                return None
+                return (None,)
             case TlsMode.VERIFIED:
-                return self._verified
-            case _:
-                return self._unverified
+                return (self._verified,)
+            case TlsMode.OPPORTUNISTIC if terms.trial:
+                return (self._verified, self._unverified, None)
+            case TlsMode.OPPORTUNISTIC:
+                return (self._unverified, None)
+            case TlsMode.REQUIRED | TlsMode.DANE:
+                return (self._unverified,)
+
+    def _tell(self, session: Session, problem: Reply | None) -> None:
+        """Count what came of TLS; nothing is known where it never came to that."""
+        result = session.failing
+        if result is None and problem is None and session.tls_version is not None:
+            result = Failing.OK
+        domain = session.route.domain
+        if self._report is not None and result is not None and domain:
+            self._report.note(domain, session.terms.kind, session.host.name, result)
 
     async def _attempt(
         self, site: _Site, session: Session, envelope: Envelope, *, reused: bool
@@ -282,5 +305,5 @@ def _talk_elsewhere(outcome: Outcome) -> bool:
 
 def _outcome(session: Session, result: Result, reply: Reply, *, reused: bool) -> Outcome:
     host = session.host
-    version, verified = session.tls_version, session.tls_verified
-    return Outcome(result, reply, host.name, host.address, version, verified, reused)
+    version, verified, policy = session.tls_version, session.tls_verified, session.terms.policy
+    return Outcome(result, reply, host.name, host.address, version, verified, reused, policy)

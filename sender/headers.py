@@ -243,10 +243,10 @@ _CHARSETS = re.compile(
 )
 
 
-def decoded(value: bytes) -> str:
-    """A value as people read it, for records only: encoded-words decoded, never an error."""
-    text = unfolded(value)[: 4 * MAX_TEXT].decode("utf-8", "replace")
-    return _UNSAFE.sub(" ", _decoded_words(text)).strip(" ")[:MAX_TEXT]
+def decoded(value: bytes, most: int = MAX_TEXT) -> str:
+    """A value as people read it, cut at `most`: encoded-words decoded, never an error."""
+    text = unfolded(value)[: 4 * most].decode("utf-8", "replace")
+    return _UNSAFE.sub(" ", _decoded_words(text)).strip(" ")[:most]
 
 
 def _decoded_words(text: str) -> str:

@@ -9,6 +9,7 @@ Refuses with `Refused`, whose text is for the client and whose `field` names wha
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,9 @@ from sender.tokens import Tokens
 
 MOST_RECIPIENTS = 50
 """Of one message: transactional mail has one, and a long To list is a mistake."""
+
+MOST_METADATA = 16_384
+"""Octets of it as JSON: it is kept with the message and shown with it, not searched."""
 
 STREAM = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}", re.ASCII)
 
@@ -123,7 +127,7 @@ class Intake:
             created_at=now,
             deadline=deadline,
             send_at=order.send_at,
-            metadata=order.metadata,
+            metadata=_storable(order.metadata),
             idempotency=order.idempotency,
         )
 
@@ -197,3 +201,16 @@ class Intake:
                 expires=deadline + self._terms.token_lifetime,
             ),
         )
+
+
+def _storable(metadata: dict[str, Any]) -> dict[str, Any]:
+    """The metadata, if both databases can keep it: PostgreSQL's JSON has no NUL, nobody's has NaN."""
+    try:
+        text = json.dumps(metadata, ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise Refused("metadata", "expected JSON values, with text in Unicode") from error
+    if len(text) > MOST_METADATA:
+        raise Refused("metadata", f"expected at most {MOST_METADATA} octets as JSON")
+    if rb"\u0000" in text.replace(rb"\\", b""):
+        raise Refused("metadata", "expected text without NUL characters")
+    return metadata

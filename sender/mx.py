@@ -54,7 +54,8 @@ class Exchangers:
     names: tuple[str, ...]  # all mail exchangers, best first: they tell the provider and the site
     implicit: bool = False  # no MX: the domain's own addresses
     static: bool = False
-    authenticated: bool = False  # the MX answer had AD set
+    authenticated: bool = False  # DNSSEC vouches for the MX answer
+    secure: frozenset[str] = frozenset()  # names with addresses that DNSSEC vouches for
 
 
 MxAnswer: TypeAlias = Exchangers | Reply
@@ -67,6 +68,7 @@ class _Found:
     hosts: tuple[Host, ...] = ()
     trouble: str = ""  # the DNS could not say
     denied: str = ""  # there are some, out of bounds
+    authenticated: bool = False
 
 
 class MailExchange:
@@ -127,7 +129,7 @@ class MailExchange:
             return await self._explicit(domain, answer)
         if not answer.exists:
             return _failure("5.1.2", f"{domain} does not exist in the DNS")
-        return await self._implicit(domain)
+        return await self._implicit(domain, answer)
 
     async def _explicit(self, domain: str, answer: Found) -> MxAnswer:
         names = self._in_order(answer.records)
@@ -138,14 +140,26 @@ class MailExchange:
         found = await asyncio.gather(*(self._addresses(name, self._port) for name in looked_at))
         hosts = _chosen(each.hosts for each in found)
         if hosts:
-            return Exchangers(domain, hosts, tuple(usable), authenticated=answer.authenticated)
+            secure = frozenset(
+                name for name, each in zip(looked_at, found, strict=True) if each.authenticated
+            )
+            return Exchangers(
+                domain, hosts, tuple(usable), authenticated=answer.authenticated, secure=secure
+            )
         return _unreachable(found)
 
-    async def _implicit(self, domain: str) -> MxAnswer:
+    async def _implicit(self, domain: str, answer: Absent) -> MxAnswer:
         """RFC 5321 section 5.1: without MX the domain itself is the host."""
         found = await self._addresses(domain, self._port)
         if found.hosts:
-            return Exchangers(domain, found.hosts[:MAX_ADDRESSES], (domain,), implicit=True)
+            return Exchangers(
+                domain,
+                found.hosts[:MAX_ADDRESSES],
+                (domain,),
+                implicit=True,
+                authenticated=answer.authenticated,
+                secure=frozenset({domain} if found.authenticated else ()),
+            )
         if found.trouble or found.denied:
             return _unreachable([found])
         return _failure("5.4.4", f"{domain} has no mail server: neither MX nor address")
@@ -171,7 +185,9 @@ class MailExchange:
                 hosts.append(Host(name, address, port))
             else:
                 denied = denied or f"{address} is {why}"
-        return _Found(tuple(hosts), trouble, denied)
+        there = [answer for answer in answers if isinstance(answer, Found)]
+        secure = bool(there) and all(answer.authenticated for answer in there)
+        return _Found(tuple(hosts), trouble, denied, secure)
 
     def _shuffled(self, answer: Found | Absent | Trouble) -> list[str]:
         records = answer.records if isinstance(answer, Found) else ()

@@ -68,7 +68,10 @@ def _octets(value: object) -> bytes:
 
 
 def _metadata(value: dict[str, Any]) -> dict[str, Any]:
-    content = orjson.dumps(value)
+    try:
+        content = orjson.dumps([[[[value]]]])  # it is shown inside of other objects
+    except orjson.JSONEncodeError as error:
+        raise ValueError("is nested too deeply") from error
     if len(content) > MOST_METADATA:
         raise ValueError(f"is longer than {MOST_METADATA} octets")
     if b"\\u0000" in content:

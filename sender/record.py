@@ -8,14 +8,15 @@ list learn, so that no crash can leave one without the other.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from analysis import suppression
-from analysis.decide import counts_as_soft
+from analysis import radar, suppression
+from analysis.decide import held_against
 from analysis.lifecycle import PENDING, Fact, State, advance
+from analysis.radar import Sighting
 from analysis.reply import Reply
 from analysis.schema import attempts, deliveries, events
 from analysis.store import IN_LIMIT, chunks
@@ -47,7 +48,8 @@ def record(
     """Write what came of claims; for each, whether the claim still held.
 
     One transaction closes the attempts, advances the states, announces the outcomes and lets the
-    suppression list learn.  What is no longer ours is dropped: whoever holds it now will say.
+    suppression list and the radar learn.  What is no longer ours is dropped: whoever holds it now
+    will say.
     """
     ours = _still_ours(tx, records)
     fresh = [r for r in records if (r.claim.delivery_id, r.claim.epoch) in ours]
@@ -56,7 +58,16 @@ def record(
         tx.execute(_SETTLE, [_delivery_row(r) for r in fresh])
         tx.execute(insert(events), [_event(r) for r in fresh])
         _learn(tx, fresh, now, limits)
+        radar.note(tx, [_sighting(r) for r in fresh if _puzzling(r)])
     return [(r.claim.delivery_id, r.claim.epoch) in ours for r in records]
+
+
+def _puzzling(r: Record) -> bool:
+    return r.fact not in (Fact.ACCEPTED, Fact.WITHHELD) and radar.unknown(r.verdict)
+
+
+def _sighting(r: Record) -> Sighting:
+    return Sighting(replace(r.reply, provider=r.provider), r.ended_at, r.claim.delivery_id)
 
 
 def _still_ours(tx: Connection, records: Sequence[Record]) -> set[tuple[str, int]]:
@@ -213,10 +224,9 @@ def _learn(
     delivered = [r.claim.address_hash for r in records if r.fact is Fact.ACCEPTED]
     if delivered:
         suppression.forget_soft_bounces(tx, delivered)
-    dead = [r for r in records if r.fact is Fact.REFUSED and r.verdict.suppress]
-    given_up = [
-        r for r in records if r.fact in (Fact.REFUSED, Fact.SPENT) and counts_as_soft(r.verdict)
-    ]
+    held = [(held_against(r.fact, r.verdict), r) for r in records]
+    dead = [r for reason, r in held if reason is Reason.HARD_BOUNCE]
+    given_up = [r for reason, r in held if reason is Reason.SOFT_BOUNCE]
     entries = [_entry(r, Reason.HARD_BOUNCE, now, limits) for r in dead]
     if given_up:
         repeated = suppression.count_soft_bounces(

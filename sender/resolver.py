@@ -17,6 +17,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 import dns.asyncresolver
 import dns.exception
@@ -40,7 +41,7 @@ MAX_RECORDS = 100
 @dataclass(frozen=True, slots=True)
 class Found:
     records: tuple[dns.rdata.Rdata, ...]
-    authenticated: bool = False  # AD (RFC 6840 section 5.8): worth what the way to the resolver is
+    authenticated: bool = False  # validated by DNSSEC: AD, from a resolver that is trusted
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class Absent:
     """`exists`: the name is there, without records of this type; else NXDOMAIN (RFC 2308)."""
 
     exists: bool
+    authenticated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,9 @@ class Bounds:
 class Resolver:
     """Asks `nameservers`, pairs of address and port, or the system's where there are none.
 
-    `clock` counts seconds and never jumps; it ages the cache.
+    `clock` counts seconds and never jumps; it ages the cache.  `trust_ad`: the servers validate
+    DNSSEC, and what they call authentic is (RFC 6840 section 5.8).  It is believed over loopback
+    only: on any longer way somebody could set the bit.
     """
 
     def __init__(
@@ -84,10 +88,12 @@ class Resolver:
         *,
         clock: Callable[[], float],
         bounds: Bounds | None = None,
+        trust_ad: bool = False,
     ) -> None:
         self._bounds = bounds or Bounds()
         self._clock = clock
         self._dns = _configured(nameservers, self._bounds)
+        self.trusted = trust_ad and all(_on_loopback(one) for one in self._dns.nameservers)
         self._places = asyncio.Semaphore(self._bounds.concurrency)
         self._under_way: dict[tuple[str, str], asyncio.Task[Answer]] = {}
         self._cache: OrderedDict[tuple[str, str], tuple[float, Answer]] = OrderedDict()
@@ -139,16 +145,21 @@ class Resolver:
                 )
         except dns.resolver.NXDOMAIN as error:
             response = error.response(question)  # type: ignore[no-untyped-call]
-            return Absent(exists=False), self._bounded(response, self._bounds.absent_most)
+            absent = Absent(exists=False, authenticated=self._authentic(response))
+            return absent, self._bounded(response, self._bounds.absent_most)
         except (dns.exception.DNSException, OSError) as error:  # TimeoutError is an OSError
             return Trouble(_why(error)), self._bounds.trouble
+        authenticated = self._authentic(answer.response)
         if answer.rrset is not None:
-            authenticated = bool(answer.response.flags & dns.flags.AD)
             records = tuple(answer.rrset)[:MAX_RECORDS]
             return Found(records, authenticated), self._bounded(answer.response, self._bounds.most)
         if _is_referral(answer.response):
             return Trouble("the server answered with a referral"), self._bounds.trouble
-        return Absent(exists=True), self._bounded(answer.response, self._bounds.absent_most)
+        absent = Absent(exists=True, authenticated=authenticated)
+        return absent, self._bounded(answer.response, self._bounds.absent_most)
+
+    def _authentic(self, response: dns.message.Message) -> bool:
+        return self.trusted and bool(response.flags & dns.flags.AD)
 
     def _bounded(self, response: dns.message.QueryMessage, most: float) -> float:
         ttl = response.resolve_chaining().minimum_ttl
@@ -183,6 +194,15 @@ def _configured(
     resolver.set_flags(dns.flags.RD | dns.flags.AD)  # AD asks for AD: RFC 6840 section 5.7
     resolver.use_edns(0, 0, _UDP_PAYLOAD)
     return resolver
+
+
+def _on_loopback(nameserver: object) -> bool:
+    """Without a port, as `resolv.conf` gives them, or with one."""
+    address = getattr(nameserver, "address", nameserver)
+    try:
+        return ip_address(str(address)).is_loopback
+    except ValueError:  # a URL: DNS over HTTPS
+        return False
 
 
 def _is_referral(response: dns.message.Message) -> bool:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from analysis.reply import Reply
+from sender.tls_report import Kind
+from sender.tlsa import Tlsa
 
 _UNSAFE = re.compile(r"[\s<>\x00-\x20\x7f-\xa0\u2028\u2029\ud800-\udfff]")
 
@@ -57,6 +59,39 @@ class TlsMode(StrEnum):
     OPPORTUNISTIC = "opportunistic"  # RFC 7435: encrypted where it works, else in the clear
     REQUIRED = "required"  # encrypted, certificate not looked at
     VERIFIED = "verified"  # certificate valid for the host's name (PKIX)
+    DANE = "dane"  # certificate as the TLSA records say, whoever issued it
+
+
+class TlsPolicy(StrEnum):
+    """Whose word the terms are; a label of `carom_tls_sessions_total`."""
+
+    NONE = "none"
+    OPPORTUNISTIC = "opportunistic"
+    REQUIRED = "required"  # the message's, the stream's or the relay's
+    STS = "sts"  # RFC 8461
+    DANE = "dane"  # RFC 7672
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """The terms of TLS with one host."""
+
+    mode: TlsMode
+    policy: TlsPolicy
+    tlsa: tuple[Tlsa, ...] = ()  # in mode DANE; never empty there
+    names: tuple[str, ...] = ()  # in mode DANE with an authority: the certificate has one of them
+    trial: bool = False  # see first whether VERIFIED would do, and report it (RFC 8461 testing)
+
+    def __post_init__(self) -> None:
+        if (self.mode is TlsMode.DANE) != bool(self.tlsa):
+            raise ValueError("DANE is for hosts with TLSA records, and for no others")
+
+    @property
+    def kind(self) -> Kind:
+        """What reports call the policy."""
+        if self.policy is TlsPolicy.DANE:
+            return Kind.TLSA
+        return Kind.STS if self.policy is TlsPolicy.STS or self.trial else Kind.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +101,7 @@ class Host:
     name: str
     address: str  # a literal IPv4 or IPv6 address: resolving again would undo the vetting
     port: int = 25
+    tls: Tls | None = None  # its own terms, before the route's
 
     def __post_init__(self) -> None:
         family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
@@ -91,17 +127,35 @@ class Route:
     implicit_tls: bool = False  # TLS from the first byte, as on port 465
     source_address: str | None = None  # ours
     provider: str = "other"  # copied into every Reply
+    domain: str = ""  # whose mail it is: the policy domain in reports of TLS
 
     def __post_init__(self) -> None:
         if not self.hosts:
             raise ValueError(f"route to {self.site} has no hosts")
         if self.implicit_tls and self.tls is TlsMode.NONE:
             raise ValueError(f"route to {self.site}: implicit TLS and no TLS")
+        if self.tls is TlsMode.DANE:
+            raise ValueError(f"route to {self.site}: DANE is a matter of each host")
 
-    @property
-    def may_go_plain(self) -> bool:
-        """Whether a failed STARTTLS is followed by an attempt in the clear."""
-        return self.tls is TlsMode.OPPORTUNISTIC and self.username is None and not self.implicit_tls
+    def terms(self, host: Host) -> Tls:
+        """The terms of TLS with `host`: its own, unless the route's are stricter."""
+        own = host.tls
+        if own is not None and own.mode in (TlsMode.DANE, TlsMode.VERIFIED):
+            return own
+        if self.tls is not TlsMode.OPPORTUNISTIC:
+            return _ROUTE_TERMS[self.tls]
+        if self.username is not None or self.implicit_tls:
+            return _REQUIRED
+        return own or _ROUTE_TERMS[self.tls]
+
+
+_REQUIRED = Tls(TlsMode.REQUIRED, TlsPolicy.REQUIRED)
+_ROUTE_TERMS = {
+    TlsMode.NONE: Tls(TlsMode.NONE, TlsPolicy.NONE),
+    TlsMode.OPPORTUNISTIC: Tls(TlsMode.OPPORTUNISTIC, TlsPolicy.OPPORTUNISTIC),
+    TlsMode.REQUIRED: _REQUIRED,
+    TlsMode.VERIFIED: Tls(TlsMode.VERIFIED, TlsPolicy.REQUIRED),
+}
 
 
 class Result(StrEnum):
@@ -122,6 +176,7 @@ class Outcome:
     tls_version: str | None = None  # "TLSv1.3"; None in the clear
     tls_verified: bool = False
     reused: bool = False  # on a kept connection
+    tls_policy: TlsPolicy = TlsPolicy.OPPORTUNISTIC  # whose word the terms were
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ aiosmtplib speaks EHLO, STARTTLS and AUTH; this opens the connection to a vetted
 a name, on our own `Wire`, and turns whatever goes wrong into a `Reply` with the stage it went wrong
 at.  Network trouble is a reply without a code and with a status of ours: 4.4.1 no connection,
 4.4.2 the connection failed, 4.5.0 an answer that is none, 4.7.4 TLS not offered, 4.7.5 TLS failed.
+What TLS failed of is kept in `failing`, in the words of RFC 8460.
 
 After trouble, a timeout or a cancellation the connection is cut at once and `usable` is false.
 """
@@ -14,6 +15,8 @@ import asyncio
 import os
 import re
 import ssl
+import time
+from collections.abc import Callable
 
 from aiosmtplib import (
     SMTP,
@@ -28,8 +31,10 @@ from aiosmtplib import (
 )
 
 from analysis.reply import Reply, Stage, clean
-from sender.smtp import Host, Route, Timeouts
+from sender import dane
+from sender.smtp import Host, Route, Timeouts, TlsMode
 from sender.smtp_protocol import Wire
+from sender.tls_report import Failing
 
 _TLS_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*", re.ASCII)
 
@@ -43,18 +48,51 @@ def unverified_tls() -> ssl.SSLContext:
     return context
 
 
-class Session(SMTP):
-    """A session with `host` on the terms of `route`.  One use at a time; never reopened."""
+def verified_tls(authorities: str | None = None) -> ssl.SSLContext:
+    """Wants a certificate for the host's name from an authority of a PEM file, or the system's.
 
-    def __init__(self, host: Host, route: Route, *, ehlo_name: str, timeouts: Timeouts) -> None:
+    RFC 8461 section 4.2: only the names of the subject's alternative names count.
+    """
+    context = ssl.create_default_context(cafile=authorities)
+    context.hostname_checks_common_name = False
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+class Untrusted(SMTPException):
+    """The certificate presented is not the one that DANE promises."""
+
+    def __init__(self, failure: dane.Failure) -> None:
+        super().__init__(failure.why)
+        self.kind = failure.kind
+
+
+class Session(SMTP):
+    """A session with `host` on the terms of `route`.  One use at a time; never reopened.
+
+    `wall` is Unix seconds: certificates have dates.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        route: Route,
+        *,
+        ehlo_name: str,
+        timeouts: Timeouts,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
         super().__init__(local_hostname=ehlo_name, timeout=timeouts.ehlo)
         self.host = host
         self.route = route
+        self.terms = route.terms(host)
         self.timeouts = timeouts
+        self._now = wall
         self.stage = Stage.CONNECT
         self.messages = 0  # begun on this connection, whatever came of them
         self.tls_version: str | None = None
         self.tls_verified = False
+        self.failing: Failing | None = None
         self._wire: Wire | None = None
         self.left_open = False  # a transaction was begun and not ended
 
@@ -82,6 +120,8 @@ class Session(SMTP):
                 await self.login(self.route.username, self.route.password or "")
         except (SMTPException, OSError) as trouble:
             self.close()
+            if self.stage is Stage.STARTTLS:
+                self.failing = _failing(trouble)
             return self.explain(trouble)
         except BaseException:
             self.close()
@@ -147,7 +187,8 @@ class Session(SMTP):
         dislikes the handshake says so, or hangs up, only then.
         """
         if not self.supports_extension("starttls"):
-            if self.route.may_go_plain:
+            if self.terms.mode is TlsMode.OPPORTUNISTIC:
+                self.failing = Failing.NO_STARTTLS
                 return
             self.stage = Stage.STARTTLS
             raise SMTPNotSupported("TLS is required and the host does not offer it")
@@ -165,10 +206,21 @@ class Session(SMTP):
         return name if _TLS_NAME.fullmatch(name) else self.host.address
 
     def _note_tls(self, tls: ssl.SSLContext | None) -> None:
-        if tls is not None:
-            session: ssl.SSLObject = self.get_transport_info("ssl_object")
-            self.tls_version = session.version()
-            self.tls_verified = tls.verify_mode is ssl.CERT_REQUIRED
+        if tls is None:
+            return
+        session: ssl.SSLObject = self.get_transport_info("ssl_object")
+        self.tls_version = session.version()
+        self.tls_verified = tls.verify_mode is ssl.CERT_REQUIRED
+        if self.terms.mode is TlsMode.DANE:
+            self._match_tlsa(session)
+            self.tls_verified = True
+
+    def _match_tlsa(self, session: ssl.SSLObject) -> None:
+        """RFC 7672 section 3.1; raises Untrusted."""
+        names = self.terms.names or (self.host.name,)
+        chain = dane.presented(session)
+        if failure := dane.failure(chain, self.terms.tlsa, names=names, now=self._now()):
+            raise Untrusted(failure)
 
     def said(self, response: SMTPResponse) -> Reply:
         """What the host answered at `stage`."""
@@ -195,6 +247,8 @@ class Session(SMTP):
                 return self.own("4.7.5", f"certificate not trusted: {trouble.verify_message}")
             case ssl.SSLError():
                 return self.own("4.7.5", f"TLS failed: {trouble.reason or trouble}")
+            case Untrusted():
+                return self.own("4.7.5", f"certificate not trusted by DANE: {trouble.message}")
             case SMTPNotSupported():
                 return self.own("4.7.4", trouble.message)
             case SMTPException() if self.stage is Stage.AUTH and not isinstance(trouble, OSError):
@@ -213,6 +267,22 @@ class Session(SMTP):
         else:
             words = _words(trouble)
         return f"{words} (at {self.stage})"
+
+
+_OPENSSL = {10: Failing.EXPIRED, 62: Failing.HOST_MISMATCH, 64: Failing.HOST_MISMATCH}
+"""X509_V_ERR_CERT_HAS_EXPIRED, _HOSTNAME_MISMATCH, _IP_ADDRESS_MISMATCH."""
+
+
+def _failing(trouble: SMTPException | OSError) -> Failing:
+    """The result type of RFC 8460 section 4.3 for what went wrong with TLS."""
+    match trouble:
+        case Untrusted(kind=kind):
+            return kind
+        case ssl.SSLCertVerificationError(verify_code=code):
+            return _OPENSSL.get(code, Failing.NOT_TRUSTED)
+        case SMTPNotSupported() | SMTPResponseException():
+            return Failing.NO_STARTTLS
+    return Failing.VALIDATION
 
 
 def _words(trouble: SMTPException | OSError) -> str:

@@ -43,6 +43,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--full", action="store_true", help="run the stories of crashes in full size: minutes"
     )
+    parser.addoption(
+        "--seed", type=int, default=2, help="draws the moments of crashes (default: 2)"
+    )
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist's own hook reads the groups

@@ -6,9 +6,10 @@ Ids are counted and times are given, so that a test reads like a ledger.  The fi
 
 from __future__ import annotations
 
+import asyncio
 import itertools
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
 
 from sqlalchemy import Table, select
 
@@ -17,7 +18,7 @@ from analysis.lifecycle import Fact
 from analysis.reply import Reply, Stage
 from analysis.schema import deliveries as _deliveries
 from analysis.schema import events as _events
-from analysis.store import Store
+from analysis.store import Store, StoreUnavailable, Work
 from analysis.suppression import EVERY_STREAM, Limits, Reason, Suppression, suppress
 from analysis.verdict import UNKNOWN, Category, Fault, Severity, Verdict
 from sender import queue
@@ -31,6 +32,7 @@ LIMITS = Limits()
 CONTENT = b"From: <shop@example.com>\r\nSubject: Your order\r\n\r\nOn its way.\r\n"
 
 Row = dict[str, Any]
+T = TypeVar("T")
 
 
 def ids() -> Callable[[], str]:
@@ -46,7 +48,9 @@ def hash_of(address: str) -> bytes:
     return address_hash(parse(address).key)
 
 
-def submission(*to: str, at: float = NOW, class_: str = "transactional", **other: Any) -> Submission:
+def submission(
+    *to: str, at: float = NOW, class_: str = "transactional", **other: Any
+) -> Submission:
     """One message, by default to ann@example.net, due at once, with a day to get there."""
     message_id = new_id()
     fields: Row = {
@@ -70,7 +74,11 @@ def _recipient(address: str) -> Recipient:
     read = parse(address)
     delivery_id = new_id()
     return Recipient(
-        delivery_id, read.wire, address_hash(read.key), read.domain, f"b+{delivery_id}@b.example.com"
+        delivery_id,
+        read.wire,
+        address_hash(read.key),
+        read.domain,
+        f"b+{delivery_id}@b.example.com",
     )
 
 
@@ -168,3 +176,31 @@ async def kinds_of_events(store: Store) -> list[str]:
 
 def reasons(entries: Sequence[Row]) -> list[str]:
     return sorted(row["reason"] for row in entries)
+
+
+async def until(ask: Callable[[], Awaitable[object]], within: float = 10.0) -> None:
+    """Ask again until the answer is true; TimeoutError after `within` seconds."""
+    async with asyncio.timeout(within):
+        while not await ask():
+            await asyncio.sleep(0.01)
+
+
+class Unsteady:
+    """A store that can be away: its next `failing` writes find nobody."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.url = store.url
+        self.failing = 0
+
+    async def write(self, work: Work[T]) -> T:
+        if self.failing:
+            self.failing -= 1
+            raise StoreUnavailable("gone for a moment")
+        return await self._store.write(work)
+
+    async def read(self, work: Work[T]) -> T:
+        return await self._store.read(work)
+
+    async def close(self) -> None:
+        """The store within is closed by whoever opened it."""

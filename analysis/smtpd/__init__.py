@@ -4,9 +4,19 @@
 becomes of mail.  Nothing here knows whose mail it is.
 """
 
+from analysis.smtpd.auth import Credentials
 from analysis.smtpd.conversation import Conversation, Handler
 from analysis.smtpd.door import Door, Limits, Reason
 from analysis.smtpd.path import CommandError
 from analysis.smtpd.server import Server
 
-__all__ = ["CommandError", "Conversation", "Door", "Handler", "Limits", "Reason", "Server"]
+__all__ = [
+    "CommandError",
+    "Conversation",
+    "Credentials",
+    "Door",
+    "Handler",
+    "Limits",
+    "Reason",
+    "Server",
+]

@@ -41,7 +41,9 @@ class House:
     door: Door
     observe: Callable[[Reason], None]
     tls: ssl.SSLContext | None = None  # offers STARTTLS
-    auth: frozenset[str] = frozenset()  # mechanisms offered, only under TLS
+    auth: frozenset[str] = frozenset()  # mechanisms offered, under TLS and to these without it:
+    plain_auth: Callable[[str], bool] = lambda _client: False
+    dsn: bool = False  # offers RFC 3461, and holds clients to its syntax
     open: set[Connection] = field(default_factory=set)
     storing: set[asyncio.Task[str]] = field(default_factory=set)
 

@@ -6,18 +6,21 @@ the null sender as ``, content as `content` promises it, and its work on a messa
 cancelled because the client went away.  The client gets a positive reply to a message only after
 the handler gave one; if that takes longer than `store_seconds`, or fails, 451.
 
-No command tells who exists or what runs here.  AUTH is offered and obeyed only under TLS and only
-where the house has mechanisms.
+No command tells who exists or what runs here.  AUTH is offered and obeyed only where the house has
+mechanisms and the handler is a `Gatekeeper`, and only under TLS or from clients that the house
+trusts with plain text.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import structlog
 
+from analysis.smtpd import auth, notices
+from analysis.smtpd.auth import Credentials
 from analysis.smtpd.connection import Connection, House
 from analysis.smtpd.content import Content
 from analysis.smtpd.door import Reason
@@ -27,7 +30,7 @@ log = structlog.get_logger()
 
 _HELO = re.compile(r"[!-~]{1,255}")
 _BODY = frozenset({"7BIT", "8BITMIME"})
-# EHLO promises no notices (RFC 3461), but some ask for them all the same.
+# Without DSN in EHLO no notices are promised (RFC 3461), but some ask for them all the same.
 _MAIL_PARAMETERS = frozenset({"SIZE", "BODY", "SMTPUTF8", "RET", "ENVID", "AUTH"})
 _RCPT_PARAMETERS = frozenset({"NOTIFY", "ORCPT"})
 
@@ -46,12 +49,22 @@ class Handler(Protocol):
     async def message(self, talk: Conversation, content: bytes, /) -> str: ...
 
 
+@runtime_checkable
+class Gatekeeper(Handler, Protocol):
+    """A handler that knows who may come in."""
+
+    async def log_in(self, talk: Conversation, credentials: Credentials, /) -> object:
+        """Who that is, to be `talk.identity`; refuses with `CommandError`."""
+
+
 class Conversation(Connection):
+    """`identity` is what `log_in` returned in this session, or None; STARTTLS begins another."""
+
+    identity: object
+
     def __init__(self, handler: Handler, house: House) -> None:
         super().__init__(handler, house)
         self._handler = handler
-        for mechanism in self._auth_methods.keys() - house.auth:
-            del self._auth_methods[mechanism]
 
     @property
     def helo(self) -> str:
@@ -60,6 +73,14 @@ class Conversation(Connection):
     @property
     def sender(self) -> str:
         return self.envelope.mail_from or ""
+
+    def _start_afresh(self) -> None:
+        super()._start_afresh()
+        self.identity = None
+
+    @property
+    def _may_log_in(self) -> bool:
+        return self.encrypted or self._house.plain_auth(self.client)
 
     async def smtp_HELO(self, hostname: str) -> None:
         self._greet(hostname, extended=False)
@@ -77,8 +98,11 @@ class Conversation(Connection):
         ]
         if self._house.tls is not None and not self.encrypted:
             offers.append("STARTTLS")
-        if self._auth_methods and self.encrypted:
-            offers.append("AUTH " + " ".join(sorted(self._auth_methods)))
+        if self._house.dsn:
+            offers.append("DSN")
+        if self._house.auth and self._may_log_in:
+            mechanisms = [name for name in auth.MECHANISMS if name in self._house.auth]
+            offers.append(" ".join(["AUTH", *mechanisms]))
         *most, last = offers
         await self.push("".join(f"250-{offer}\r\n" for offer in most) + f"250 {last}")
 
@@ -113,12 +137,16 @@ class Conversation(Connection):
             raise CommandError("501 5.5.4 Syntax: SIZE=octets")
         if int(size) > self._limits.message:
             raise CommandError("552 5.3.4 Message too big", Reason.TOO_BIG)
+        if self._house.dsn:
+            notices.check_mail(parameters)
 
     async def smtp_RCPT(self, arg: str | None) -> None:
         if self.envelope.mail_from is None:
             raise CommandError("503 5.5.1 Give a sender first")
         path = RCPT.read(arg or "")
         _check(path, _RCPT_PARAMETERS)
+        if self._house.dsn:
+            notices.check_recipient(path.parameters)
         _check_ascii(path, self.envelope.smtp_utf8)
         # A notice answers one message, and that had one return path: RFC 3464 section 2.
         most = self._limits.recipients if self.envelope.mail_from else 1
@@ -196,11 +224,23 @@ class Conversation(Connection):
         self._replace_writer(self._writer)  # type: ignore[attr-defined]
 
     async def smtp_AUTH(self, arg: str) -> None:
-        if not self._auth_methods:
+        if not self._house.auth:
             raise CommandError("502 5.5.1 No AUTH here")
-        if not self.encrypted:
+        if not self._may_log_in:
             raise CommandError("538 5.7.11 AUTH needs STARTTLS first")
-        await super().smtp_AUTH(arg)
+        if not isinstance(self._handler, Gatekeeper):
+            raise CommandError("502 5.5.1 No AUTH here")
+        if not self.session.extended_smtp:
+            raise CommandError("503 5.5.1 Say EHLO first")
+        if self.identity is not None or self.envelope.mail_from is not None:
+            raise CommandError("503 5.5.1 No AUTH here and now")
+        credentials = await auth.exchange(arg, self._house.auth, self._challenge)
+        self.identity = await self._handler.log_in(self, credentials)
+        await self.push("235 2.7.0 Welcome")
+
+    async def _challenge(self, text: str) -> str:
+        await self.push(f"334 {text}")
+        return await self._read_line()
 
     async def smtp_RSET(self, arg: str) -> None:
         self._set_rset_state()

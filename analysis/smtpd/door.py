@@ -26,6 +26,8 @@ class Reason(StrEnum):
     FORGED_TOKEN = "forged_token"  # noqa: S105 a label
     EXPIRED_TOKEN = "expired_token"  # noqa: S105 a label
     RELAY_DENIED = "relay_denied"
+    LOGIN = "login"  # who asked to send is not known, or may not
+    SUPPRESSED = "suppressed"
     TOO_BIG = "too_big"
     TOO_MANY_CONNECTIONS = "too_many_connections"
     RATE = "rate"
@@ -101,7 +103,7 @@ class Door:
         """Let a connection in, or say why not.  Who came in must `leave`."""
         if self._total >= self._limits.connections:
             return Reason.TOO_MANY_CONNECTIONS
-        key = _key(client)
+        key = network_of(client)
         if not self._exempt(client):
             if self._inside[key] >= self._limits.client_connections:
                 return Reason.TOO_MANY_CONNECTIONS
@@ -112,7 +114,7 @@ class Door:
         return None
 
     def leave(self, client: str) -> None:
-        key = _key(client)
+        key = network_of(client)
         self._total -= 1
         self._inside[key] -= 1
         if self._inside[key] <= 0:
@@ -136,7 +138,8 @@ class Door:
         return self._arrivals[key]
 
 
-def _key(client: str) -> str:
+def network_of(client: str) -> str:
+    """Return what one machine is given: the address itself, or the /64 of an IPv6 one."""
     if ":" not in client:
         return client
     return str(ip_network(f"{client}/64", strict=False).network_address)

@@ -28,7 +28,10 @@ def read_listen(listen: str) -> tuple[str, int]:
 
 
 class Server:
-    """`handler` makes one handler a connection; `tls_at_once` speaks TLS from the first octet."""
+    """`handler` makes one handler a connection; `tls_at_once` speaks TLS from the first octet.
+
+    `plain_auth` says which clients may log in without TLS; `dsn` offers RFC 3461.
+    """
 
     def __init__(
         self,
@@ -42,10 +45,12 @@ class Server:
         tls: ssl.SSLContext | None = None,
         tls_at_once: bool = False,
         auth: Iterable[str] = (),
+        plain_auth: Callable[[str], bool] = lambda _client: False,
+        dsn: bool = False,
     ) -> None:
         self._listen = [read_listen(address) for address in listen]
         self._handler = handler
-        self._house = House(hostname, limits, door, observe, tls, frozenset(auth))
+        self._house = House(hostname, limits, door, observe, tls, frozenset(auth), plain_auth, dsn)
         self._tls_at_once = tls if tls_at_once else None
         self._servers: list[asyncio.Server] = []
 

@@ -86,7 +86,7 @@ async def _serve(settings: Settings, roles: frozenset[Role]) -> None:
 def _ports(bound: object) -> dict[str, int]:
     return {
         name: port
-        for name in ("api", "metrics", "ingest")
+        for name in ("api", "metrics", "ingest", "submission", "submission_tls")
         if (port := getattr(bound, name)) is not None
     }
 

@@ -64,6 +64,30 @@ class Api(Section):
     connections: int = key(500, "Open at once; more are answered 503.", "connections", ge=1)
 
 
+class SubmissionLimits(Section):
+    connections: int = key(500, "Open at once, from everybody.", "connections", ge=1)
+    connections_per_ip: int = key(
+        100, "Open at once, from one address: an application with a pool.", "connections", ge=1
+    )
+    connections_per_minute: int = key(
+        1_000, "Opened by one address in a minute.", "connections", ge=1
+    )
+    session: Duration = key(3_600.0, "A whole session; applications keep them.", "duration")
+    command: Duration = key(
+        300.0, "The wait for a command or for data; RFC 5321 section 4.5.3.2.7.", "duration"
+    )
+    busy_command: Duration = key(
+        10.0, "The same when more than 80 % of slots are in use.", "duration"
+    )
+    min_rate: int = key(500, "Slower data is a trick to hold a slot.", "octets a second", ge=0)
+    refusals: int = key(1_000, "In a session; each suppressed recipient is one.", "replies", ge=1)
+    junk_commands: int = key(1_000, "Between two accepted messages.", "commands", ge=1)
+    failed_logins: int = key(3, "In one connection, which then ends.", "logins", ge=1)
+    failed_logins_per_ip: int = key(
+        20, "In ten minutes, from one address other than loopback.", "logins", ge=1
+    )
+
+
 class Submission(Section):
     listen: Listen = key(
         parse_endpoint("127.0.0.1:2587"),
@@ -73,11 +97,20 @@ class Submission(Section):
     tls_listen: Listen | None = key(
         None, "Submission with TLS from the start (465); not opened unless set.", "host:port"
     )
-    tls: Tls | None = key(None, "Without it passwords are taken on loopback only.")
+    tls: Tls | None = key(None, "Certificate; without it keys are taken from loopback only.")
+    allow_plaintext_auth_on_loopback: bool = key(
+        True,
+        "First steps on one machine need no certificate; other clients always need TLS.",
+    )
     message_size: Size = key(25_000_000, "Receivers refuse more.", "octets")
     recipients: int = key(
-        100, "In one transaction; RFC 5321 section 4.5.3.1.8.", "recipients", ge=1
+        50,
+        "Of one message, at most what the API takes; more are put off with 452 and come again.",
+        "recipients",
+        ge=1,
+        le=50,
     )
+    limits: SubmissionLimits = key(SubmissionLimits(), "Bounds against hostile or broken clients.")
 
 
 class IngestLimits(Section):

@@ -77,6 +77,7 @@ def is_problem(answer: httpx2.Response) -> bool:
         ({"metadata": {"a": "x" * 20_000}}, "metadata", "longer"),
         ({"metadata": {"a": "\0"}}, "metadata", "NUL"),
         ({"metadata": [1]}, "metadata", "dictionary"),
+        ({"metadata": {"a": json.loads("[" * 251 + "]" * 251)}}, "metadata", "deeply"),
         ({"reply_to": "nobody"}, "reply_to[0]", "no @"),
     ],
 )
@@ -88,6 +89,20 @@ async def test_the_field_at_fault_is_named(
     assert is_problem(answer)
     assert answer.json()["field"] == field
     assert words in answer.json()["detail"]
+
+
+async def test_what_is_taken_can_be_shown_however_deep(api: Web) -> None:
+    deep = {"a": json.loads("[" * 245 + "]" * 245)}
+    taken = await api.post("/v1/messages", {**LETTER, "metadata": deep})
+    assert taken.status_code == 202
+    assert (await api.get(f"/v1/messages/{taken.json()['id']}")).json()["metadata"] == deep
+
+
+async def test_a_batch_of_nonsense_with_a_key(api: Web) -> None:
+    deep = json.loads("[" * 900 + "]" * 900)
+    batch = {"messages": [deep, {"metadata": deep}]}
+    answer = await api.post("/v1/messages/batch", batch, {"Idempotency-Key": "k"})
+    assert [one["status"] for one in answer.json()["results"]] == [422, 422]
 
 
 async def test_every_field_at_fault_is_listed(api: Web) -> None:
@@ -206,6 +221,16 @@ async def test_a_store_that_is_away_is_503_and_not_ready(api: Web) -> None:
     assert answer.status_code == 503
     assert is_problem(answer)
     assert "suppressions" not in answer.text
+
+
+async def test_the_docs_name_every_call_and_every_field(api: Web) -> None:
+    schema = (await api.get("/openapi.json")).json()
+    page = (await api.get("/docs")).text
+    for path in schema["paths"]:
+        assert f"{path}</code>" in page
+    for name in ("POST /v1/messages/batch", "PUT /v1/suppressions/{address}", "send_at", "hashes"):
+        assert name in page
+    assert "<script" not in page
 
 
 async def slow(scope: Any, receive: Any, send: Any) -> None:

@@ -1,1 +1,1 @@
-"""What Prometheus and Grafana read: held to the metrics, to the runbook and to a real Prometheus."""
+"""What Prometheus and Grafana read: held to the metrics, the runbook and a real Prometheus."""

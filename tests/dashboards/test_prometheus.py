@@ -14,7 +14,7 @@ from tests.dashboards.rule_files import read_rules
 from tests.dashboards.traffic import Carom
 
 # A rate needs two scrapes, a recorded ratio one evaluation more, what is read from it another.
-SCRAPES = 12
+SCRAPES = 30
 PATIENCE = 10.0
 
 pytestmark = pytest.mark.xdist_group("prometheus")  # one server for the module

@@ -96,7 +96,7 @@ class Carom:
         answer = self._answer
 
         class Scrape(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:  # noqa: N802 the library's name
+            def do_GET(self) -> None:
                 body = answer()
                 self.send_response(200)
                 self.send_header("Content-Type", "text/plain; version=0.0.4")

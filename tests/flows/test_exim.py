@@ -13,6 +13,8 @@ from tests.flows.house import BOUNCES, carom_house, events_of, suppressed_addres
 from tests.servers import LOOPBACK, free_port
 from tests.servers.exim import Exim
 
+pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("error::ResourceWarning")]
+
 SECONDS = 10.0
 
 REFUSALS = {
@@ -22,7 +24,6 @@ REFUSALS = {
 }
 
 
-@pytest.mark.anyio
 async def test_the_words_of_exims_dsns_decide_who_is_suppressed(
     start_exim: Callable[..., Exim], tmp_path: Path, database_url: str
 ) -> None:

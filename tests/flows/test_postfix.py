@@ -25,13 +25,14 @@ from tests.flows.house import (
 from tests.servers import LOOPBACK, free_port
 from tests.servers.postfix import Postfix
 
+pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("error::ResourceWarning")]
+
 StartPostfix = Callable[..., Postfix]
 
 SECONDS = 10.0
 """In which a real DSN must have come back and have been acted on."""
 
 
-@pytest.mark.anyio
 async def test_a_known_user_gets_the_message_as_it_was_meant(
     start_postfix: StartPostfix, tmp_path: Path, database_url: str
 ) -> None:
@@ -66,7 +67,6 @@ async def test_a_known_user_gets_the_message_as_it_was_meant(
         assert verified(content.replace(b"on its way", b"cancelled!"), published) == [False, False]
 
 
-@pytest.mark.anyio
 async def test_an_unknown_user_is_refused_in_the_session_and_not_written_to_again(
     start_postfix: StartPostfix, tmp_path: Path, database_url: str
 ) -> None:
@@ -91,7 +91,6 @@ async def test_an_unknown_user_is_refused_in_the_session_and_not_written_to_agai
         assert mx.log().count("User unknown") == 1
 
 
-@pytest.mark.anyio
 async def test_a_real_dsn_comes_back_and_the_right_address_is_suppressed_within_seconds(
     start_postfix: StartPostfix, tmp_path: Path, database_url: str
 ) -> None:
@@ -134,7 +133,6 @@ async def test_a_real_dsn_comes_back_and_the_right_address_is_suppressed_within_
         assert mx.queue() == []
 
 
-@pytest.mark.anyio
 async def test_a_warning_of_delay_changes_nothing_and_the_failure_after_it_does(
     start_postfix: StartPostfix, tmp_path: Path, database_url: str
 ) -> None:

@@ -27,7 +27,7 @@ from tests.ingest.letters import group, report
 from tests.peers.counting_sink import Copy, CountingSink
 from tests.servers import LOOPBACK
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("error::ResourceWarning")]
 
 NOTHING = "From: x@stranger.example\r\nSubject: hello\r\n\r\nhello\r\n"
 

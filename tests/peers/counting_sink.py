@@ -8,6 +8,8 @@
 DATA, with the content here but not yet answered, and with the answer on its way.  A copy counts
 from the moment at which the 250 is due, whether or not anybody is left to hear it.
 
+Clear `gate` to hold the answers to the dot back; `held` says how many wait.
+
 By local part: `gone...` is refused for good (550), `later...` is put off the first time (451).
 """
 
@@ -38,6 +40,9 @@ class Copy:
 class CountingSink:
     def __init__(self, tick: Callable[[], None] = lambda: None) -> None:
         self.copies: list[Copy] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.held = 0
         self._tick = tick
         self._seen: set[str] = set()
         self._open: set[asyncio.StreamWriter] = set()
@@ -85,6 +90,7 @@ class CountingSink:
                     writer.write(b"354 go\r\n")
                     self._tick()
                     content = await reader.readuntil(b"\r\n.\r\n")
+                    await self._held()
                     self._take(writer, content, sender, recipient)
                 case b"DATA":
                     writer.write(b"503 5.5.1 no recipient\r\n")
@@ -102,6 +108,11 @@ class CountingSink:
             self._seen.add(recipient)
             return b"451 4.7.1 Greylisted, come back later\r\n"
         return b"250 2.1.5 ok\r\n"
+
+    async def _held(self) -> None:
+        self.held += 1
+        await self.gate.wait()
+        self.held -= 1
 
     def _take(
         self, writer: asyncio.StreamWriter, content: bytes, sender: str, recipient: str

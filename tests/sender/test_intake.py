@@ -89,6 +89,7 @@ async def prepared(store: Store, *to: str, **other: Any) -> Submission:
         ("metadata", {"metadata": {"deep": [{"er": "\ud800"}]}}),
         ("metadata", {"metadata": {"\x00": 1}}),
         ("metadata", {"metadata": {"number": float("nan")}}),
+        ("metadata", {"metadata": {"long": "x" * 17_000}}),
     ],
 )
 async def test_a_refusal_names_the_field_and_writes_nothing(
@@ -114,6 +115,13 @@ async def test_what_was_accepted_is_there_and_told_once(store: Store) -> None:
     )
     [(submission, told)] = listener.heard
     assert (submission.id, told, listener.woken) == (row["id"], receipt, 1)
+
+
+async def test_any_other_text_is_kept_in_the_metadata_as_it_came(store: Store) -> None:
+    odd = {"note": "\\u0000 <b>\u2028\U0001f4e6</b>\n", "n": [1, 2.5, None, True]}
+    await opened(store).accept(order(metadata=odd))
+    [row] = await rows(store, messages)
+    assert row["metadata"] == odd
 
 
 async def test_what_is_stored_is_the_message_with_its_message_id(store: Store) -> None:
@@ -198,9 +206,7 @@ async def test_a_suppressed_recipient_is_named_in_the_receipt(store: Store) -> N
 
 async def test_a_crowd_is_taken_in_a_few_commits_and_closing_waits_for_it(store: Store) -> None:
     intake = opened(store, lanes=2)
-    orders = [
-        asyncio.create_task(intake.accept(order(f"u{n}@example.net"))) for n in range(300)
-    ]
+    orders = [asyncio.create_task(intake.accept(order(f"u{n}@example.net"))) for n in range(300)]
     await asyncio.sleep(0)
     await intake.close()
     assert all(one.done() for one in orders)

@@ -31,7 +31,10 @@ async def server() -> AsyncIterator[DnsServer]:
 @pytest.fixture
 def make(server: DnsServer) -> Callable[..., MailExchange]:
     resolver = Resolver(
-        [server.nameserver], clock=lambda: 0.0, bounds=Bounds(timeout=0.2, lifetime=0.4)
+        [server.nameserver],
+        clock=lambda: 0.0,
+        bounds=Bounds(timeout=0.2, lifetime=0.4),
+        trust_ad=True,
     )
 
     def make(**arguments: object) -> MailExchange:
@@ -281,7 +284,9 @@ async def test_ad_of_the_mx_is_passed_on(
     server.authenticated = True
     server.add("example.net", "MX", "10 mx.example.net.")
     _host(server, "mx.example.net", "8.8.8.8")
-    assert (await _found(make(), "example.net")).authenticated
+    found = await _found(make(), "example.net")
+    assert found.authenticated
+    assert found.secure == {"mx.example.net"}
 
 
 async def test_fixed_hosts_come_first_and_may_be_anywhere(

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy import Connection, create_engine, event
 
 from analysis.lifecycle import Fact
 from analysis.schema import attempts, deliveries, metadata
@@ -130,7 +130,11 @@ async def test_claimers_at_once_never_get_the_same_row(store: Store, migrated_ur
     other = open_store(migrated_url)
     try:
         found = await asyncio.gather(
-            *(claimed(s, limit=7, node=n) for _ in range(20) for s, n in ((store, "a"), (other, "b")))
+            *(
+                claimed(s, limit=7, node=n)
+                for _ in range(20)
+                for s, n in ((store, "a"), (other, "b"))
+            )
         )
     finally:
         await other.close()

@@ -39,7 +39,7 @@ async def server() -> AsyncIterator[DnsServer]:
 
 @pytest.fixture
 def resolver(server: DnsServer, clock: Clock) -> Resolver:
-    return Resolver([server.nameserver], clock=clock, bounds=QUICK)
+    return Resolver([server.nameserver], clock=clock, bounds=QUICK, trust_ad=True)
 
 
 async def _address(resolver: Resolver, name: str) -> str:

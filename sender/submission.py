@@ -1,0 +1,218 @@
+"""SMTP submission: the entrance for everything that speaks SMTP.  RFC 6409.
+
+The same pipeline and the same answers as `POST /v1/messages/raw`: 250 is said after COMMIT, with
+the message's id; what HTTP refuses is 554 5.6.0 with the field and the reason; trouble of ours is
+451.  Only holders of an API key with the scope `send` submit (`logins`), so nobody relays.
+
+Differences that SMTP makes:
+- A suppressed recipient is refused at RCPT, 550 5.7.1 with reason, date and evidence.  The stream
+  of a message comes with its headers, later: RCPT is asked about the login's stream.  Withheld in
+  the message's own stream only, a recipient enters as suppressed and is named in the 250.
+- The envelope sender is read and put away: bounces come to a return path of ours (VERP).  From is
+  the client's matter, and may be any.
+- DSN parameters (RFC 3461) are checked and put away: what becomes of a message is told by events,
+  webhooks and the API, and NOTIFY is not handed on to the next host.
+- Headers `X-Carom-*` say what the API's fields say (`submission_headers`).
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import structlog
+
+from analysis.address import Address, AddressError, Mailbox, address_hash, parse
+from analysis.batch import Overloaded
+from analysis.lookup import iso
+from analysis.problem import Problem
+from analysis.smtpd import CommandError, Conversation, Credentials, Door, Limits, Reason, Server
+from analysis.smtpd.auth import MECHANISMS
+from analysis.smtpd.door import is_loopback
+from analysis.store import StoreUnavailable
+from analysis.suppression import Suppression
+from sender.intake import Order, Refused
+from sender.logins import Login, Logins
+from sender.order import raw_order_of
+from sender.submission_headers import IDEMPOTENCY, WishError, Wishes, header_of, take_out
+from sender.submit import Receipt
+
+log = structlog.get_logger()
+
+_LATER = "451 4.3.0 Nothing can be stored now, try later"
+_MOST_OF_A_LINE = 500
+"""Octets of a reply without its end.  RFC 5321 section 4.5.3.1.5."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What submitted mail is handed to.  All raise `StoreUnavailable`."""
+
+    logins: Logins
+    withheld: Callable[[bytes, str], Awaitable[Suppression | None]]  # address hash, stream
+    accept: Callable[[Order], Awaitable[Receipt]]  # `Refused`, `Overloaded`, too
+
+
+class Submitting:
+    """What is done with mail on one connection: its `smtpd.Gatekeeper`."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._failures = 0
+        self._login: Login | None = None  # of the message in work
+        self._recipients: list[Address] = []
+
+    async def log_in(self, talk: Conversation, credentials: Credentials) -> Login:
+        logins = self._desk.logins
+        login = await logins.admit(talk.client, credentials, talk.loop.time())
+        if login is None:
+            self._failures += 1
+            raise CommandError(
+                "535 5.7.8 The user is `apikey`, the password an API key that stands",
+                Reason.LOGIN,
+                last=self._failures >= logins.limits.connection,
+            )
+        return login
+
+    async def mail(self, talk: Conversation, _sender: str) -> str:
+        if not isinstance(talk.identity, Login):
+            self._failures += 1
+            raise CommandError(
+                "530 5.7.0 Authentication required",
+                Reason.LOGIN,
+                last=self._failures > self._desk.logins.limits.connection,
+            )
+        self._login = await self._desk.logins.proven(talk.identity.credentials)
+        if self._login is None:
+            raise CommandError("530 5.7.0 The API key was revoked", Reason.LOGIN, last=True)
+        self._recipients = []
+        return "250 2.1.0 OK"
+
+    async def recipient(self, _talk: Conversation, text: str) -> str:
+        try:
+            address = parse(text)
+        except AddressError as error:
+            raise _refusal("553 5.1.3", str(error)) from None
+        try:
+            entry = await self._desk.withheld(address_hash(address.key), self._known.stream)
+        except StoreUnavailable as error:
+            log.warning("submission.waits", error=str(error))
+            return _LATER
+        if entry is not None:
+            raise _refusal("550 5.7.1", _suppressed(entry), Reason.SUPPRESSED)
+        self._recipients.append(address)
+        return "250 2.1.5 OK"
+
+    async def message(self, _talk: Conversation, content: bytes) -> str:
+        try:
+            wishes = take_out(content, self._known.stream)
+            receipt = await self._desk.accept(self._order(wishes))
+        except WishError as error:
+            raise _refusal("554 5.6.0", str(error)) from None
+        except Refused as error:
+            raise _refusal("554 5.6.0", f"{header_of(error.field)}: {error.text}") from None
+        except (StoreUnavailable, Overloaded) as error:
+            log.warning("submission.waits", error=str(error))
+            return _LATER
+        if receipt.conflict:
+            text = f"{IDEMPOTENCY}: was used with another message within the last day"
+            raise _refusal("554 5.6.0", text)
+        return _taken(receipt)
+
+    @property
+    def _known(self) -> Login:
+        assert self._login is not None, "a message begins with MAIL, and that with a login"
+        return self._login
+
+    def _order(self, wishes: Wishes) -> Order:
+        recipients = [Mailbox("", address) for address in self._recipients]
+        mark = wishes.mark(self._known.key.id, [address.key for address in self._recipients])
+        try:
+            return raw_order_of(wishes.content, recipients, wishes.terms, mark)
+        except Problem as problem:
+            raise WishError(header_of(problem.field), problem.detail) from None
+
+
+class Submission:
+    """Both listeners behind one door.  `observe` is told each refusal."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        *,
+        listen: str,
+        tls_listen: str | None,
+        hostname: str,
+        limits: Limits,
+        observe: Callable[[Reason], None],
+        tls: ssl.SSLContext | None = None,
+        plain_auth: Callable[[str], bool] = is_loopback,
+    ) -> None:
+        """`tls` is offered on `listen` by STARTTLS and spoken at once on `tls_listen`, which needs
+        it; `plain_auth` says which clients may log in without."""
+        if tls_listen is not None and tls is None:
+            raise ValueError("a listener that speaks TLS at once needs a certificate")
+        door = Door(limits)
+
+        def server(where: str, *, at_once: bool) -> Server:
+            return Server(
+                [where],
+                lambda: Submitting(desk),
+                hostname=hostname,
+                limits=limits,
+                door=door,
+                observe=observe,
+                tls=tls,
+                tls_at_once=at_once,
+                auth=MECHANISMS,
+                plain_auth=plain_auth,
+                dsn=True,
+            )
+
+        self._plain = server(listen, at_once=False)
+        self._tls = None if tls_listen is None else server(tls_listen, at_once=True)
+
+    async def start(self) -> tuple[int, int | None]:
+        """Bind both or none (`OSError`); their ports."""
+        [(_, port), *_more] = await self._plain.start()
+        if self._tls is None:
+            return port, None
+        try:
+            [(_, tls_port), *_more] = await self._tls.start()
+        except OSError:
+            await self._plain.close(0)
+            raise
+        return port, tls_port
+
+    async def close(self, grace: float) -> None:
+        """Let what is under way come to its answer within `grace` seconds, then end it."""
+        await self._plain.close(grace)
+        if self._tls is not None:
+            await self._tls.close(grace)
+
+
+def _taken(receipt: Receipt) -> str:
+    withheld = [
+        f"{one['recipient']} ({one['suppression']['reason']})"
+        for one in receipt.answer["deliveries"]
+        if "suppression" in one
+    ]
+    named = f"; suppressed: {', '.join(withheld)}" if withheld else ""
+    return _line("250 2.0.0", f"{receipt.answer['id']} accepted{named}")
+
+
+def _suppressed(entry: Suppression) -> str:
+    until = "" if entry.until is None else f" until {iso(entry.until)}"
+    return f"suppressed: {entry.reason.value} since {iso(entry.since)}{until}: {entry.evidence}"
+
+
+def _refusal(code: str, text: str, reason: Reason = Reason.SYNTAX) -> CommandError:
+    return CommandError(_line(code, text), reason)
+
+
+def _line(code: str, text: str) -> str:
+    """One line of a reply, whatever the text holds."""
+    words = " ".join(text.split()).encode("ascii", "replace").decode()
+    shown = "".join(char if char.isprintable() else "?" for char in words)
+    return f"{code} {shown}"[:_MOST_OF_A_LINE]

@@ -1,0 +1,238 @@
+"""The reader's loop: every stored report is entered once, and none stands in another's way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import structlog
+
+from analysis.facts import Kind, Reading, ReportedRecipient
+from analysis.ledger import Recorded
+from analysis.rulebook import shipped
+from analysis.schema import raw_inbound, reports, suppressions
+from analysis.store import Store
+from ingest.inbox import MOST_TRIES
+from ingest.parse import read_mail
+from ingest.worker import Pace, Reader, meant
+from tests.ingest.test_inbox import claimed, kept, raw
+from tests.storing import (
+    LIMITS,
+    NO_SUCH_USER,
+    NOW,
+    Unsteady,
+    delivered,
+    new_id,
+    reasons,
+    rows,
+    state_of,
+    until,
+)
+
+pytestmark = pytest.mark.anyio
+
+DEAD = ReportedRecipient("ann@example.net", status="5.1.1", verdict=NO_SUCH_USER)
+READINGS = {
+    b"bounce": Reading(Kind.BOUNCE, (DEAD,)),
+    b"away": Reading(Kind.AUTOREPLY),
+    b"spam": Reading(Kind.COMPLAINT, feedback_type="abuse"),
+    b"hello": Reading(Kind.NORMAL),
+    # a reply code that is none: our own parser's fault, found when the row is made
+    b"poison": Reading(Kind.BOUNCE, (replace(DEAD, reply_code="none"),)),
+}
+
+
+class Heard:
+    def __init__(self) -> None:
+        self.kinds: list[Kind] = []
+        self.facts: list[Recorded] = []
+
+    def read(self, kind: Kind) -> None:
+        self.kinds.append(kind)
+
+    def reported(self, fact: Recorded) -> None:
+        self.facts.append(fact)
+
+
+def reader(
+    store: Any, heard: Heard, clock: Callable[[], float] = lambda: NOW, **other: Any
+) -> Reader:
+    given = {
+        "read": lambda content: READINGS[content],
+        "owner_of": lambda local: None,
+        "node": "here",
+    }
+    parts = given | other
+    return Reader(
+        store,
+        parts["read"],
+        owner_of=parts["owner_of"],
+        node=parts["node"],
+        pace=Pace(poll=0.05, lease=60.0),
+        limits=LIMITS,
+        clock=clock,
+        new_id=new_id,
+        observer=heard,
+    )
+
+
+@asynccontextmanager
+async def serving(made: Reader) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    task = asyncio.create_task(made.serve(stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        made.wake()
+        async with asyncio.timeout(5):
+            await task
+
+
+async def states(store: Store) -> list[str]:
+    return [row["state"] for row in await rows(store, raw_inbound)]
+
+
+async def test_a_stored_bounce_suppresses_the_recipient_it_proves(store: Store) -> None:
+    [delivery] = await delivered(store)
+    await kept(store, raw(b"bounce", subject_id=delivery), raw(b"away", subject_id=delivery))
+    heard = Heard()
+    assert await reader(store, heard).round() == 2
+    assert await state_of(store, delivery) == "bounced"
+    assert reasons(await rows(store, suppressions)) == ["hard_bounce"]
+    assert sorted(heard.kinds) == ["autoreply", "bounce"]
+    assert [f.suppressed for f in heard.facts if f.kind is Kind.BOUNCE] == [True]
+
+
+async def test_a_poisonous_mail_is_put_aside_alone(store: Store) -> None:
+    [delivery] = await delivered(store)
+    contents = (b"hello", b"poison", b"bounce")
+    await kept(store, *(raw(content, subject_id=delivery) for content in contents))
+    heard = Heard()
+    with structlog.testing.capture_logs() as logs:
+        await reader(store, heard).round()
+    assert await states(store) == ["read", "aside", "read"]
+    assert await state_of(store, delivery) == "bounced"
+    assert sorted(heard.kinds) == ["bounce", "normal"]
+    [row] = await rows(store, raw_inbound, raw_inbound.c.state == "aside")
+    assert row["error"].startswith("ValueError")
+    assert [line["raw"] for line in logs] == [row["id"]]
+
+
+async def test_what_another_reader_left_half_done_is_read_after_its_lease(store: Store) -> None:
+    [delivery] = await delivered(store)
+    await kept(store, raw(b"bounce", subject_id=delivery))
+    await claimed(store, node="there")  # and dies
+    heard = Heard()
+    assert await reader(store, heard, lambda: NOW + 59).round() == 0
+    assert await reader(store, heard, lambda: NOW + 60).round() == 1
+    assert len(heard.facts) == 1
+
+
+async def test_a_reader_that_starts_again_reads_at_once_what_it_was_reading(store: Store) -> None:
+    [delivery] = await delivered(store)
+    await kept(store, raw(b"bounce", subject_id=delivery))
+    await claimed(store, node="here")  # and dies
+    heard = Heard()
+    assert await reader(store, heard).round() == 1
+    assert len(heard.facts) == 1
+
+
+async def test_what_was_entered_is_not_read_after_a_restart(store: Store) -> None:
+    [delivery] = await delivered(store)
+    await kept(store, raw(b"bounce", subject_id=delivery))
+    for _ in range(2):
+        heard = Heard()
+        await reader(store, heard, lambda: NOW + 500).round()
+    assert heard.kinds == []
+    assert len(await rows(store, reports)) == 1
+
+
+async def test_a_copy_of_a_report_is_read_and_counts_for_nothing(store: Store) -> None:
+    [delivery] = await delivered(store)
+    await kept(store, *(raw(b"bounce", subject_id=delivery) for _ in range(3)))
+    heard = Heard()
+    await reader(store, heard).round()
+    assert (len(heard.kinds), len(heard.facts)) == (3, 1)
+    assert await states(store) == ["read"] * 3
+
+
+async def test_an_outage_while_entering_costs_no_try_and_no_lease(store: Store) -> None:
+    """The mail is in hand: it goes in as soon as the database is back."""
+    [delivery] = await delivered(store)
+    await kept(store, raw(b"bounce", subject_id=delivery))
+    unsteady = Unsteady(store)
+
+    def read(content: bytes) -> Reading:
+        unsteady.failing = 2 * MOST_TRIES
+        return READINGS[content]
+
+    heard = Heard()
+    made = reader(unsteady, heard, read=read)
+    assert [await made.round() for _ in range(2 * MOST_TRIES + 1)] == [0] * 2 * MOST_TRIES + [1]
+    assert await state_of(store, delivery) == "bounced"
+    assert await made.round() == 0
+    assert len(heard.kinds) == 1
+
+
+async def test_an_outage_while_looking_for_mail_is_survived(store: Store) -> None:
+    unsteady = Unsteady(store)
+    unsteady.failing = 3
+    heard = Heard()
+    async with serving(reader(unsteady, heard)):
+        await kept(store, raw(b"hello"))
+
+        async def read() -> bool:
+            return heard.kinds == [Kind.NORMAL]
+
+        await until(read)
+
+
+async def test_a_token_in_the_mail_counts_where_the_envelope_has_none(store: Store) -> None:
+    [delivery] = await delivered(store)
+    inside = replace(READINGS[b"spam"], token="b+genuine")
+    forged = replace(READINGS[b"spam"], token="b+forged")
+    owners = {"b+genuine": delivery}
+    for reading, ends in ((forged, "delivered"), (inside, "complained")):
+        await kept(store, raw(b"spam", purpose="fbl"))
+        await reader(
+            store, Heard(), read=lambda _, reading=reading: reading, owner_of=owners.get
+        ).round()
+        assert await state_of(store, delivery) == ends
+
+
+async def test_the_envelopes_token_weighs_more_than_one_in_the_mail(store: Store) -> None:
+    [ann], [bob] = await delivered(store), await delivered(store, "bob@example.net")
+    reading = replace(READINGS[b"bounce"], token="b+bob")
+    await kept(store, raw(b"x", subject_id=ann))
+    await reader(store, Heard(), read=lambda _: reading, owner_of=lambda _: bob).round()
+    assert [await state_of(store, d) for d in (ann, bob)] == ["bounced", "delivered"]
+
+
+async def test_real_mail_that_is_no_report_is_kept_and_changes_nothing(store: Store) -> None:
+    letter = b"From: <ann@example.net>\r\nSubject: hello\r\n\r\nHow are you?\r\n"
+    await kept(store, raw(letter, purpose="postmaster"), raw(b"\xff\x00 no mail at all"))
+    heard = Heard()
+    await reader(store, heard, read=lambda content: read_mail(content, shipped())).round()
+    assert heard.kinds == [Kind.NORMAL, Kind.NORMAL]
+    assert await states(store) == ["read", "read"]
+    assert await rows(store, suppressions) == []
+
+
+@pytest.mark.parametrize(
+    ("purpose", "kind", "means"),
+    [
+        ("unsubscribe", Kind.NORMAL, Kind.UNSUBSCRIBE),
+        ("unsubscribe", Kind.AUTOREPLY, Kind.AUTOREPLY),
+        ("unsubscribe", Kind.BOUNCE, Kind.BOUNCE),
+        ("bounce", Kind.NORMAL, Kind.NORMAL),
+    ],
+)
+def test_mail_to_an_unsubscribe_address_is_a_wish_unless_a_machine_sent_it(
+    purpose: str, kind: Kind, means: Kind
+) -> None:
+    assert meant(raw(purpose=purpose), Reading(kind)).kind is means
