@@ -89,3 +89,8 @@ async def _caller(request: Request) -> ApiKey:  # a plain function would go to a
 
 Caller = Annotated[ApiKey, Depends(_caller)]
 """The key behind the request, in handlers of routes that `require` a scope."""
+
+
+def actor(key: ApiKey) -> str:
+    """How the audit names a key."""
+    return f"{key.name or 'key'} ({key.id})"

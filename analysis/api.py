@@ -11,9 +11,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
-from analysis.access import Access, Caller
+from analysis.access import Access, Caller, actor
 from analysis.address import address_hash
-from analysis.body import answer, read_cursor, write_cursor
+from analysis.body import answer, read_address, read_cursor, write_cursor
 from analysis.erase import erase
 from analysis.exchange import read_time
 from analysis.explain import Language, explain
@@ -23,7 +23,7 @@ from analysis.reply import clean
 from analysis.stats import cohort
 from analysis.store import Store
 from analysis.suppression import EVERY_STREAM, standing
-from analysis.suppression_api import StreamName, actor, read_address
+from analysis.suppression_api import StreamName
 
 DAY = 86_400.0
 WIDEST = 92 * DAY

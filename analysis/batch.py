@@ -67,7 +67,7 @@ class Batch(Generic[Item, Result]):
 
     async def _settle(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
         try:
-            results = await self._write([item for item, _ in batch])
+            results = _matching(batch, await self._write([item for item, _ in batch]))
         except Exception as error:  # noqa: BLE001 - handed to those who wait for it
             if len(batch) > 1 and not isinstance(error, StoreUnavailable):
                 for one in batch:
@@ -85,3 +85,10 @@ class Batch(Generic[Item, Result]):
         """Wait until everything that was put has been written."""
         while self._running:
             await asyncio.gather(*self._running)
+
+
+def _matching(batch: Sequence[object], results: Sequence[Result]) -> Sequence[Result]:
+    """A writer that answers for fewer than it was given would leave callers waiting for ever."""
+    if len(results) != len(batch):
+        raise RuntimeError(f"{len(results)} results for {len(batch)} items")
+    return results

@@ -18,6 +18,7 @@ from pydantic_core import ErrorDetails
 from starlette.requests import Request
 from starlette.responses import Response
 
+from analysis.address import Address, AddressError, parse
 from analysis.problem import Problem, invalid
 
 MOST_ERRORS = 10
@@ -101,6 +102,17 @@ def _meant(loc: Sequence[str | int], model: type[BaseModel] | None) -> str:
     names = [field.alias or name for name, field in model.model_fields.items()]
     close = get_close_matches(str(loc[0]).lower()[:80], names, n=1, cutoff=0.5)
     return f"; did you mean `{close[0]}`?" if close else f"; there are {', '.join(names)}"
+
+
+def read_address(text: str, field: str) -> Address:
+    """An address out of a path or a query, or a 422 `Problem`.
+
+    Form decoding turns a `+` into a blank; no address holds a blank, so it is turned back.
+    """
+    try:
+        return parse(text.strip().replace(" ", "+"))
+    except AddressError as error:
+        raise invalid(field, str(error)) from error
 
 
 def write_cursor(*parts: str | int) -> str:

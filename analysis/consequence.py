@@ -10,17 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, update
 
 from analysis import suppression
 from analysis.decide import counts_as_soft
+from analysis.events import announce, event
 from analysis.facts import Arrival, Kind, ReportedRecipient
 from analysis.lifecycle import PENDING, Fact, State, advance
-from analysis.schema import deliveries, events
+from analysis.schema import deliveries
 from analysis.suppression import EVERY_STREAM, Lift, Reason, Suppression
 from analysis.verdict import Verdict
-
-SAME_BOX = 0.9  # confidence from which a forwarded mailbox's bounce counts against ours
 
 
 def follow(
@@ -47,7 +46,7 @@ def follow(
             _announce(tx, "bounced", arrival, recipient, delivery)
         case Kind.COMPLAINT if reading.feedback_type == "not-spam":
             _taken_back(tx, delivery, now)
-        case Kind.COMPLAINT if reading.feedback_type in _COMPLAINTS:
+        case Kind.COMPLAINT if reading.feedback_type in COMPLAINTS:
             _step(tx, delivery, Fact.COMPLAINED, arrival.received_at, None)
             _announce(tx, "complained", arrival, None, delivery)
         case Kind.COMPLAINT if reading.feedback_type == "opt-out":
@@ -59,21 +58,21 @@ def follow(
     return hold and blame(tx, arrival, recipient, delivery, now, limits)
 
 
-_COMPLAINTS = frozenset({None, "abuse", "fraud", "virus", "other"})
+COMPLAINTS = frozenset({None, "abuse", "fraud", "virus", "other"})
 
 
 def held_against(arrival: Arrival, recipient: ReportedRecipient, delivery: Any) -> Reason | None:
     """What a fact says against the address we wrote to, if anything.
 
-    A bounce counts only for a delivery that somebody can have accepted.  That of a forwarded
-    mailbox names another address than ours: the one we wrote to may be alive, so it takes strong
-    evidence, and soft marks are not counted at all.
+    The bounce of a forwarded mailbox names another address than ours as the final one: the one we
+    wrote to may be alive, so even a dead end there is only a mark, and marks on several days make
+    the evidence strong.
     """
     reading = arrival.reading
     match reading.kind:
-        case Kind.BOUNCE if recipient.action == "failed" and _handed_over(delivery):
+        case Kind.BOUNCE if recipient.action == "failed":
             return _bounce_against(recipient, delivery)
-        case Kind.COMPLAINT if reading.feedback_type in _COMPLAINTS:
+        case Kind.COMPLAINT if reading.feedback_type in COMPLAINTS:
             return Reason.COMPLAINT
         case Kind.COMPLAINT if reading.feedback_type == "opt-out":
             return Reason.UNSUBSCRIBE
@@ -85,21 +84,16 @@ def held_against(arrival: Arrival, recipient: ReportedRecipient, delivery: Any) 
 
 def _bounce_against(recipient: ReportedRecipient, delivery: Any) -> Reason | None:
     verdict = recipient.verdict
-    ours = _names_ours(recipient, delivery.recipient)
-    if verdict.suppress and (ours or (recipient.status and verdict.confidence >= SAME_BOX)):
+    ours = recipient.address.casefold() in ("", delivery.recipient.casefold())
+    if ours and verdict.suppress:
         return Reason.HARD_BOUNCE
-    return Reason.SOFT_BOUNCE if ours and counts_as_soft(verdict) else None
+    return Reason.SOFT_BOUNCE if verdict.suppress or (ours and counts_as_soft(verdict)) else None
 
 
 def _handed_over(delivery: Any) -> bool:
     return delivery.accepted_at is not None or (
         State(delivery.state) in PENDING and delivery.attempts > 0
     )
-
-
-def _names_ours(recipient: ReportedRecipient, wire: str) -> bool:
-    named = {recipient.address.casefold(), (recipient.original or "").casefold()} - {""}
-    return not named or wire.casefold() in named
 
 
 def blame(
@@ -110,7 +104,12 @@ def blame(
     now: float,
     limits: suppression.Limits,
 ) -> bool:
-    """Hold against the address what the fact says, if anything; whether it was suppressed."""
+    """Hold against the address what the fact says, if anything; whether it was suppressed.
+
+    A bounce counts only for a delivery that somebody can have accepted.
+    """
+    if arrival.reading.kind is Kind.BOUNCE and not _handed_over(delivery):
+        return False
     reason = held_against(arrival, recipient, delivery)
     match reason:
         case None:
@@ -228,15 +227,11 @@ def _announce(
         }
     if arrival.reading.feedback_type:
         data["feedback_type"] = arrival.reading.feedback_type
-    tx.execute(
-        insert(events),
-        [
-            {
-                "at": arrival.received_at,
-                "kind": kind,
-                "message_id": delivery.message_id,
-                "delivery_id": delivery.id,
-                "data": {**data, "source": "report"},
-            }
-        ],
+    told = event(
+        kind,
+        at=arrival.received_at,
+        message_id=delivery.message_id,
+        delivery_id=delivery.id,
+        data={**data, "source": "report"},
     )
+    announce(tx, [told])

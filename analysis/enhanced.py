@@ -37,7 +37,7 @@ SUBJECTS: Mapping[int, tuple[str, Category]] = MappingProxyType(
         3: ("Mail system status", Category.SYSTEM),
         4: ("Network and routing status", Category.NETWORK),
         5: ("Mail delivery protocol status", Category.PROTOCOL),
-        6: ("Message content or media status", Category.POLICY),
+        6: ("Message content or media status", Category.SPAM_CONTENT),
         7: ("Security or policy status", Category.POLICY),
     }
 )
@@ -104,8 +104,8 @@ REGISTRY: Mapping[str, Status] = MappingProxyType(
         "5.4": Status("Invalid command arguments", Category.PROTOCOL, _R3463),
         "5.5": Status("Wrong protocol version", Category.PROTOCOL, _R3463),
         "5.6": Status("Authentication exchange line is too long", Category.PROTOCOL, _R4954),
-        "6.0": Status("Other or undefined media error", Category.POLICY, _R3463, 0.4),
-        "6.1": Status("Media not supported", Category.POLICY, _R3463),
+        "6.0": Status("Other or undefined media error", Category.SPAM_CONTENT, _R3463, 0.4),
+        "6.1": Status("Media not supported", Category.SPAM_CONTENT, _R3463),
         "6.2": Status("Conversion required and prohibited", Category.PROTOCOL, _R3463),
         "6.3": Status("Conversion required but not supported", Category.PROTOCOL, _R3463),
         "6.4": Status("Conversion with loss performed", Category.PROTOCOL, _R3463),

@@ -17,6 +17,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
+from analysis.events import announce, event
 from analysis.lifecycle import PENDING, Fact, State, advance
 from analysis.schema import (
     attempts,
@@ -79,20 +80,19 @@ def _cancel(tx: Connection, rows: list[Any], now: float) -> None:
             .where(deliveries.c.id.in_([row.id for row in chunk]))
             .values(state=advance(State.QUEUED, Fact.CANCELLED).value, settled_at=now)
         )
-    if rows:
-        tx.execute(
-            insert(events),
-            [
-                {
-                    "at": now,
-                    "kind": "cancelled",
-                    "message_id": row.message_id,
-                    "delivery_id": row.id,
-                    "data": {"stream": row.stream, "reason": ERASED},
-                }
-                for row in rows
-            ],
-        )
+    announce(
+        tx,
+        [
+            event(
+                "cancelled",
+                at=now,
+                message_id=row.message_id,
+                delivery_id=row.id,
+                data={"stream": row.stream, "reason": ERASED},
+            )
+            for row in rows
+        ],
+    )
 
 
 def _empty_what_is_told(tx: Connection, ids: list[str]) -> None:

@@ -77,7 +77,7 @@ def enter_all(
                 tx, arrival, recipient, delivery, now, limits
             )
             recorded.append(_recorded(arrival, recipient, delivery, suppressed))
-            puzzles += puzzle(arrival, recipient, delivery)
+            puzzles += _puzzle(arrival, recipient, delivery)
         mark_read(tx, arrival)
     radar.note(tx, puzzles)
     return recorded
@@ -88,7 +88,7 @@ def named(reading: Reading) -> Sequence[ReportedRecipient]:
     return reading.recipients or (ReportedRecipient(""),)
 
 
-def puzzle(arrival: Arrival, recipient: ReportedRecipient, delivery: Any) -> list[Sighting]:
+def _puzzle(arrival: Arrival, recipient: ReportedRecipient, delivery: Any) -> list[Sighting]:
     """For the radar: the words of a bounce that no rule took."""
     if arrival.reading.kind not in (Kind.BOUNCE, Kind.DELAYED):
         return []
@@ -100,25 +100,22 @@ def puzzle(arrival: Arrival, recipient: ReportedRecipient, delivery: Any) -> lis
     return [Sighting(reply, arrival.received_at, None if delivery is None else delivery.id)]
 
 
-def find_delivery(tx: Connection, delivery_id: str | None) -> Any:
-    """The delivery's row, locked, so that two reports about it follow one another."""
+def find_delivery(tx: Connection, delivery_id: str | None, *, lock: bool = True) -> Any:
+    """The delivery's row, locked, so that two reports about it follow one another; or None."""
     if delivery_id is None:
         return None
-    return tx.execute(
-        select(
-            deliveries.c.id,
-            deliveries.c.message_id,
-            deliveries.c.recipient,
-            deliveries.c.address_hash,
-            deliveries.c.stream,
-            deliveries.c.provider,
-            deliveries.c.state,
-            deliveries.c.accepted_at,
-            deliveries.c.attempts,
-        )
-        .where(deliveries.c.id == delivery_id)
-        .with_for_update()
-    ).one_or_none()
+    wanted = select(
+        deliveries.c.id,
+        deliveries.c.message_id,
+        deliveries.c.recipient,
+        deliveries.c.address_hash,
+        deliveries.c.stream,
+        deliveries.c.provider,
+        deliveries.c.state,
+        deliveries.c.accepted_at,
+        deliveries.c.attempts,
+    ).where(deliveries.c.id == delivery_id)
+    return tx.execute(wanted.with_for_update() if lock else wanted).one_or_none()
 
 
 def full(tx: Connection, delivery: Any) -> bool:
@@ -211,7 +208,7 @@ def _recorded(
 def find_by_message_id(tx: Connection, header_message_id: str) -> str | None:
     """The delivery of the message with this Message-ID, if it had one recipient only.
 
-    Weaker than a token: good for showing which message a complaint names, never for suppressing.
+    Our Message-IDs hold 80 random bits that only those who saw the message know, as with a token.
     """
     rows = tx.execute(
         select(deliveries.c.id)

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, select
 
+from analysis import events as events_log
 from analysis import suppression
 from analysis.lifecycle import PENDING, State
 from analysis.schema import attempts, deliveries, events, messages, reports
@@ -45,6 +46,7 @@ def message(tx: Connection, message_id: str) -> Json | None:
         "deadline": iso(row.deadline),
         "size": row.size,
         "metadata": row._mapping["metadata"],
+        "require_tls": row.require_tls,
         "deliveries": [delivery_view(delivery) for delivery in found],
     }
 
@@ -232,9 +234,6 @@ def suppression_view(entries: Sequence[suppression.Suppression], stream: str | N
 
 def events_after(tx: Connection, cursor: int, limit: int) -> list[Json]:
     """Events in order, after `cursor`."""
-    rows = tx.execute(
-        select(events).where(events.c.seq > cursor).order_by(events.c.seq).limit(limit)
-    )
     return [
         {
             "id": str(row.seq),
@@ -244,7 +243,7 @@ def events_after(tx: Connection, cursor: int, limit: int) -> list[Json]:
             "delivery_id": row.delivery_id,
             "data": row.data,
         }
-        for row in rows
+        for row in events_log.after(tx, cursor, limit)
     ]
 
 

@@ -38,8 +38,10 @@ MOST_SHOWN = 500
 """Characters of an example."""
 
 _WORD = re.compile(
-    r"[!#-&*+\-./0-9:@A-Z\\^-z~]++", re.ASCII
-)  # no quotes, brackets or , ; < = > ? |
+    r"(?:https?://|www\.)[^\s<>\"'()\[\]]++"
+    r"|[!#-&*+\-./0-9:@A-Z\\^-z~]++",  # quotes, brackets, `=` and `,` divide
+    re.ASCII | re.IGNORECASE,
+)
 _HOST = re.compile(r"(?:[a-z0-9_-]++\.)++[a-z]{2,24}", re.IGNORECASE | re.ASCII)
 _RUN = re.compile(r"#(?:[\s,:/+.-]*+#)++")
 _MASKS = frozenset({"#", "@", "host", "url"})
@@ -58,6 +60,16 @@ def fingerprint(text: str) -> str:
     masked = _WORD.sub(_masked, searchable(clean(text, MOST_READ))).casefold()
     dated = " ".join(_undated(masked.split()))
     return _RUN.sub("#", dated)[:MOST_KEPT].strip()
+
+
+def constant_parts(text: str) -> list[str]:
+    """The stretches of a text, as patterns see it, that a fingerprint leaves as they are."""
+    return _WORD.sub(_torn, text).split("\0")
+
+
+def _torn(match: re.Match[str]) -> str:
+    masked = _masked(match)
+    return masked if masked == match[0] else "\0"
 
 
 def _masked(match: re.Match[str]) -> str:
@@ -120,13 +132,13 @@ def note(tx: Connection, sightings: Sequence[Sighting], *, most: int = MOST) -> 
     if not rows:
         return
     dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
-    for chunk in chunks([rows[key] for key in sorted(rows)], IN_LIMIT // 10):
-        add = dialect.insert(unknown_replies).values(chunk)
-        newest = {name: add.excluded[name] for name in _NEWEST}
-        seen = unknown_replies.c.seen + add.excluded.seen
-        tx.execute(
-            add.on_conflict_do_update(index_elements=list(_KEY), set_={"seen": seen, **newest})
-        )
+    add = dialect.insert(unknown_replies)
+    changes = {name: add.excluded[name] for name in _NEWEST}
+    changes["seen"] = unknown_replies.c.seen + add.excluded.seen
+    tx.execute(
+        add.on_conflict_do_update(index_elements=list(_KEY), set_=changes),
+        [rows[key] for key in sorted(rows)],
+    )
     excess = tx.execute(select(func.count()).select_from(unknown_replies)).scalar_one() - most
     if excess > 0:
         _make_room(tx, excess + most * SLACK // MOST)

@@ -15,9 +15,21 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, func, insert, literal, or_, select, tuple_
+from sqlalchemy import (
+    Connection,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    tuple_,
+)
 
-from analysis.schema import audit, events, soft_bounces, suppressions
+from analysis.events import announce, event
+from analysis.schema import audit, soft_bounces, suppressions
 from analysis.store import IN_LIMIT, chunks, insert_once, upsert
 from analysis.verdict import Category
 
@@ -107,23 +119,24 @@ _WEIGHT = {
 }
 
 
+_STANDING = _SELECT.where(
+    suppressions.c.address_hash.in_(bindparam("hashes", expanding=True)),
+    or_(suppressions.c.until.is_(None), suppressions.c.until > bindparam("now")),
+)
+"""Built once: asked for every recipient, and building it costs more than SQLite's answer."""
+
+
 def _read(row: Any) -> Suppression:
-    fields = dict(row._mapping)
-    fields["reason"] = Reason(fields["reason"])
-    return Suppression(**fields)
+    """A row of `_SELECT`, whose columns stand in the order of the fields."""
+    address_hash, stream, reason, *rest = row
+    return Suppression(address_hash, stream, Reason(reason), *rest)
 
 
 def standing(tx: Connection, hashes: Iterable[bytes], now: float) -> dict[bytes, list[Suppression]]:
     """Every reason that stands against these addresses now, the weightiest first."""
     found: dict[bytes, list[Suppression]] = {}
     for chunk in chunks(sorted(set(hashes)), IN_LIMIT):
-        rows = tx.execute(
-            _SELECT.where(
-                suppressions.c.address_hash.in_(chunk),
-                or_(suppressions.c.until.is_(None), suppressions.c.until > now),
-            )
-        )
-        for row in rows:
+        for row in tx.execute(_STANDING, {"hashes": chunk, "now": now}):
             entry = _read(row)
             found.setdefault(entry.address_hash, []).append(entry)
     for entries in found.values():
@@ -275,20 +288,19 @@ def _note(
             for e in entries
         ],
     )
-    tx.execute(
-        insert(events),
+    announce(
+        tx,
         [
-            {
-                "at": e.since if at is None else at,
-                "kind": "suppressed" if action == "suppress" else "lifted",
-                "message_id": None,
-                "delivery_id": e.delivery_id,
-                "data": {
+            event(
+                "suppressed" if action == "suppress" else "lifted",
+                at=e.since if at is None else at,
+                delivery_id=e.delivery_id,
+                data={
                     "reason": e.reason.value,
                     "stream": e.stream,
                     "hash": e.address_hash.hex(),
                 },
-            }
+            )
             for e in entries
         ],
     )

@@ -17,11 +17,10 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from analysis import exchange
-from analysis.access import Access, Caller
-from analysis.address import Address, AddressError, address_hash, parse
-from analysis.body import Body, answer, read_body, read_cursor, write_cursor
+from analysis.access import Access, Caller, actor
+from analysis.address import AddressError, address_hash, parse
+from analysis.body import Body, answer, read_address, read_body, read_cursor, write_cursor
 from analysis.explain import Language, advice_on
-from analysis.keys import ApiKey
 from analysis.lookup import Json, suppression_view
 from analysis.problem import Problem, invalid
 from analysis.reply import clean
@@ -69,17 +68,6 @@ class NewEntry(Body):
     until: Until = None
     evidence: str = Field("", max_length=1_000)
     note: str = Field("", max_length=1_000)
-
-
-def read_address(text: str, field: str) -> Address:
-    """An address out of a path or a query, or a 422 `Problem`.
-
-    Form decoding turns a `+` into a blank; no address holds a blank, so it is turned back.
-    """
-    try:
-        return parse(text.strip().replace(" ", "+"))
-    except AddressError as error:
-        raise invalid(field, str(error)) from error
 
 
 class Suppressions:
@@ -264,11 +252,6 @@ def _kind(content_type: str) -> str:
     raise Problem(
         415, "unsupported-media-type", "expected Content-Type text/csv or application/x-ndjson"
     )
-
-
-def actor(key: ApiKey) -> str:
-    """How the audit names a key."""
-    return f"{key.name or 'key'} ({key.id})"
 
 
 def _holding(entries: list[Suppression], stream: str | None) -> Suppression | None:

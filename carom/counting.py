@@ -11,6 +11,7 @@ from analysis.facts import Kind
 from analysis.ledger import Recorded
 from analysis.lifecycle import Fact
 from analysis.metrics import Metrics
+from sender.queue import Expired
 from sender.record import Record
 from sender.submit import Receipt, Submission
 
@@ -48,7 +49,7 @@ class Counting:
             case Fact.ACCEPTED:
                 waited = max(0.0, record.ended_at - record.claim.promised_at)
                 metrics.time_to_accept.labels(stream, provider).observe(waited)
-                metrics.tls.labels(record.tls or "none", "opportunistic").inc()
+                metrics.tls.labels(record.tls or "none", record.tls_policy).inc()
             case Fact.WITHHELD:
                 reason = record.verdict.rule.partition("/")[2]
                 metrics.suppressed_sends.labels(stream, reason).inc()
@@ -56,6 +57,12 @@ class Counting:
                 self._bounce(stream, provider, record, "smtp")
             case Fact.SPENT if counts_as_soft(record.verdict):
                 self._bounce(stream, provider, record, "smtp")
+
+    def expired(self, delivery: Expired) -> None:
+        """A deadline passed while the delivery waited."""
+        stream = self._metrics.stream(delivery.stream)
+        provider = self._metrics.provider(delivery.provider)
+        self._metrics.deliveries.labels(stream, provider, "expired").inc()
 
     def read(self, kind: Kind) -> None:
         self._metrics.inbound.labels(kind.value).inc()

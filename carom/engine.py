@@ -21,11 +21,13 @@ from ulid import ULID
 from analysis import retry, suppression
 from analysis.batch import Batch
 from analysis.metrics import Gauges, Metrics
-from analysis.rulebook import Rulebook, shipped
+from analysis.rulesource import RulebookSource
 from analysis.store import Store
 from carom import ways
 from carom.counting import Counting
+from carom.node import this
 from carom.opening import ready_store
+from carom.ruling import ruling
 from carom.settings import Settings
 from carom.settings.keyfiles import dkim_keys, token_keys
 from ingest import inbox
@@ -39,9 +41,13 @@ from sender.intake import Intake, Terms
 from sender.outgoing import Outgoing, Unsubscribe
 from sender.queue import Claim, Prepared
 from sender.resolver import Resolver
+from sender.routes import Routes
 from sender.signing import Signer
 from sender.smtp import Timeouts
 from sender.submit import RANKS
+from sender.tls_report import TlsReport
+from sender.tls_store import TlsKeeping
+from sender.tls_terms import TlsTerms
 from sender.tokens import Token, Tokens
 from sender.worker import Pace, Worker
 
@@ -60,12 +66,13 @@ class Engine:
     metrics: Metrics
     counting: Counting
     tokens: Tokens
-    rulebook: Rulebook
+    rules: RulebookSource
     intake: Intake
     worker: Worker
     reader: Reader
     connections: Connections
     resolver: Resolver
+    tls: TlsKeeping
     signers: ThreadPoolExecutor
     clock: Callable[[], float]
 
@@ -89,8 +96,11 @@ class Engine:
     ) -> None:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.store.close)
+            stack.push_async_callback(self.tls.put_down)
             stack.callback(self.signers.shutdown)
             stack.push_async_callback(self.resolver.close)
+            if self.tls.policies is not None:
+                stack.push_async_callback(self.tls.policies.close)
             stack.push_async_callback(self.connections.close)
             stack.push_async_callback(self.intake.close)
 
@@ -98,23 +108,34 @@ class Engine:
 async def build(
     settings: Settings,
     *,
+    machine: str = "",
     clock: Callable[[], float] = time.time,
     chance: Callable[[], float] = random.random,
 ) -> Engine:
-    """An engine ready to run; its database is opened and migrated.  Close it by `async with`."""
+    """An engine ready to run; its database is opened and migrated.  Close it by `async with`.
+
+    `machine` names this machine, by default as the system does.  A process that starts takes back
+    what dead ones of its machine held, so the name is not in the settings, which machines share.
+    """
+    node = this(new_id, machine)
     tokens = Tokens(token_keys(settings.tokens))
     store = await ready_store(settings)
-    rulebook = shipped()
+    rules = ruling(settings)
     metrics = Metrics()
     counting = Counting(metrics)
     limits = settings.suppression.limits()
     signers = ThreadPoolExecutor(2, "signer")
-    connections = _connections(settings)
     resolver = ways.resolver(settings)
+    report = TlsReport(clock)
+    connections = _connections(settings, report)
+    policies = ways.sts_policies(settings, resolver, store, report, clock)
+    terms = TlsTerms(resolver, policies, report, dane=settings.sender.tls.dane)
+    routes = ways.routes(settings, resolver, chance, terms)
     worker = Worker(
         store,
-        _attempts(settings, store, tokens, rulebook, signers, connections, resolver, clock, chance),
-        node=settings.sender.hostname,
+        _attempts(settings, store, tokens, rules, signers, connections, routes, clock, chance),
+        node=node.name,
+        gone=node.gone,
         pace=_pace(settings),
         limits=limits,
         clock=clock,
@@ -122,9 +143,10 @@ async def build(
     )
     reader = Reader(
         store,
-        lambda raw: read_mail(raw, rulebook),
+        lambda raw: read_mail(raw, rules.current),
         owner_of=lambda local_part: _owner(tokens, local_part, clock()),
-        node=settings.sender.hostname,
+        node=node.name,
+        gone=node.gone,
         pace=ReaderPace(),
         limits=limits,
         clock=clock,
@@ -147,12 +169,13 @@ async def build(
         metrics,
         counting,
         tokens,
-        rulebook,
+        rules,
         intake,
         worker,
         reader,
         connections,
         resolver,
+        TlsKeeping(store, report, policies, clock),
         signers,
         clock,
     )
@@ -170,6 +193,7 @@ def _terms(settings: Settings) -> Terms:
         deadlines={name: getattr(sender.deadline, name) for name in RANKS},
         classes={name: stream.class_.value for name, stream in settings.streams.items()},
         token_lifetime=settings.tokens.lifetime_days * DAY,
+        require_tls=frozenset(n for n, stream in settings.streams.items() if stream.require_tls),
     )
 
 
@@ -182,7 +206,7 @@ def _pace(settings: Settings) -> Pace:
     )
 
 
-def _connections(settings: Settings) -> Connections:
+def _connections(settings: Settings, report: TlsReport) -> Connections:
     sender, wait = settings.sender, settings.sender.timeouts
     return Connections(
         ehlo_name=sender.hostname,
@@ -204,6 +228,8 @@ def _connections(settings: Settings) -> Connections:
             idle=sender.connection_idle,
             addresses=sender.mx_tries,
         ),
+        tls=ways.authorities(settings),
+        report=report,
     )
 
 
@@ -211,10 +237,10 @@ def _attempts(
     settings: Settings,
     store: Store,
     tokens: Tokens,
-    rulebook: Rulebook,
+    rules: RulebookSource,
     signers: ThreadPoolExecutor,
     connections: Connections,
-    resolver: Resolver,
+    routes: Routes,
     clock: Callable[[], float],
     chance: Callable[[], float],
 ) -> Attempts:
@@ -225,11 +251,11 @@ def _attempts(
     schedule = settings.sender.schedule
     return Attempts(
         prepare=Batch[Claim, Prepared](prepare, lanes=2).put,
-        ways=ways.routes(settings, resolver, chance),
+        ways=routes,
         wires=connections,
         finish=_outgoing(settings, tokens, clock).finish,
         signers=signers,
-        judge=rulebook.classify,
+        judge=rules.classify,
         schedules=tuple(retry.parse(getattr(schedule, name)) for name in RANKS),
         clock=clock,
         random=chance,

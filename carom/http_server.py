@@ -9,6 +9,7 @@ progress end for `GRACE` seconds, then cuts.  No signal handlers, no `Server` he
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 import time
 from collections.abc import Callable
@@ -25,6 +26,9 @@ from uvicorn.server import ServerState
 
 from analysis.problem import RETRY_AFTER, Problem
 from carom.settings.listeners import Api
+
+_LOGGER = logging.getLogger("carom.http")
+_LOGGER.setLevel(logging.ERROR)  # uvicorn warns of every stranger that speaks no HTTP
 
 GRACE = 10.0
 """Seconds that requests in progress may still take when asked to stop."""
@@ -140,6 +144,7 @@ class _Protocol(H11Protocol):
 
     def __init__(self, config: Config, server_state: ServerState, limits: Api) -> None:
         super().__init__(config, server_state, app_state={})
+        self.logger = _LOGGER
         self._limits = limits
         self._line: _Transport | None = None
         self._receiving: asyncio.TimerHandle | None = None

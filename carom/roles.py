@@ -24,6 +24,7 @@ from carom.engine import Engine
 from carom.http_server import serve_http
 from carom.listening import listener
 from carom.metrics_app import metrics_app
+from carom.ruling import keep_rules
 from carom.settings.units import Endpoint
 from carom.submitting import submission
 from carom.web import create_app
@@ -83,6 +84,7 @@ async def running(engine: Engine, roles: Collection[Role]) -> AsyncIterator[Runn
             state.tasks.append(asyncio.create_task(engine.reader.serve(stop)))
         if Role.SENDER in roles:
             state.tasks.append(asyncio.create_task(engine.worker.serve(stop)))
+            state.tasks.append(asyncio.create_task(engine.tls.serve(stop)))
         if Role.API in roles:
             desk = submission(engine)
             state.bound.submission, state.bound.submission_tls = await desk.start()
@@ -90,6 +92,7 @@ async def running(engine: Engine, roles: Collection[Role]) -> AsyncIterator[Runn
             state.bound.api = await _web(state, engine, create_app(engine), "api", stop)
         state.bound.metrics = await _web(state, engine, metrics_app(engine), "metrics", stop)
         state.tasks.append(asyncio.create_task(_tidy(engine, stop)))
+        state.tasks.append(asyncio.create_task(keep_rules(engine.rules, stop)))
         yield state
 
 

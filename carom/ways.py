@@ -1,10 +1,13 @@
-"""Ways out, made from the settings: the resolver, the mail exchangers, the relay."""
+"""Ways out, made from the settings: the resolver, mail exchangers, the relay, policies of TLS."""
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Callable
 
+from analysis.store import Store
+from carom.errors import SettingsError
 from carom.settings import Settings
 from carom.settings.sending import Relay as RelaySettings
 from carom.settings.sending import RelayTls
@@ -12,6 +15,11 @@ from sender.mx import MailExchange
 from sender.resolver import Bounds, Resolver
 from sender.routes import Relay, Routes
 from sender.smtp import TlsMode
+from sender.smtp_session import verified_tls
+from sender.sts_policies import StsPolicies
+from sender.tls_report import TlsReport
+from sender.tls_store import PolicyShelf
+from sender.tls_terms import TlsTerms
 
 
 def resolver(settings: Settings) -> Resolver:
@@ -21,10 +29,43 @@ def resolver(settings: Settings) -> Resolver:
         [(server.host, server.port) for server in dns.nameservers],
         clock=time.monotonic,
         bounds=Bounds(dns.timeout, dns.lifetime, dns.concurrency, dns.cache),
+        trust_ad=dns.trust_ad,
     )
 
 
-def routes(settings: Settings, resolver: Resolver, chance: Callable[[], float]) -> Routes:
+def authorities(settings: Settings) -> ssl.SSLContext:
+    """Wants certificates that hold, by the authorities of these settings."""
+    file = settings.sender.tls.authorities
+    try:
+        return verified_tls(None if file is None else str(file))
+    except (OSError, ssl.SSLError) as error:
+        words = getattr(error, "strerror", None) or "no certificate in it"
+        raise SettingsError(f"[sender.tls] authorities: {file}: {words}") from error
+
+
+def sts_policies(
+    settings: Settings,
+    resolver: Resolver,
+    store: Store,
+    report: TlsReport,
+    clock: Callable[[], float],
+) -> StsPolicies | None:
+    """The MTA-STS policies, None where they are switched off; close them when done."""
+    if not settings.sender.tls.mta_sts:
+        return None
+    return StsPolicies(
+        resolver,
+        PolicyShelf(store),
+        tls=authorities(settings),
+        clock=clock,
+        report=report,
+        allowed=settings.sender.allow_networks,
+    )
+
+
+def routes(
+    settings: Settings, resolver: Resolver, chance: Callable[[], float], tls: TlsTerms | None = None
+) -> Routes:
     """The routes of these settings.  `chance` gives numbers from 0 up to 1."""
     sender = settings.sender
     exchange = MailExchange(
@@ -34,7 +75,7 @@ def routes(settings: Settings, resolver: Resolver, chance: Callable[[], float]) 
         allowed=sender.allow_networks,
     )
     relay = _relay(sender.relay) if sender.relay is not None else None
-    return Routes(exchange, relay=relay, static=frozenset(sender.static_mx))
+    return Routes(exchange, relay=relay, static=frozenset(sender.static_mx), tls=tls)
 
 
 _MODES = {

@@ -8,11 +8,14 @@ it is shown and compared but never sent to.  All patterns are linear: each repet
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 MAX_ADDRESS: Final = 320  # RFC 5321 section 4.5.3.1: 64 + 1 + 255
+MAX_SEARCHED: Final = 16_000
+"""Characters of a text in which addresses are looked for."""
 
-_LOCAL = r"""(?:"[^"\n]{1,64}"|[^\s<>()\[\]:;,"@\\|：，；、。（）【】《》「」＜＞]{1,100})"""
+_LOCAL = r"""(?:"[^"\n]{1,64}"|[^\s<>()\[\]:;,"@\\|：，；、。（）【】《》「」＜＞]{1,100}+)"""
 _DOMAIN = r"(?:(?:[\w-]{1,63}\.){0,20}[\w-]{1,63}|\[[0-9A-Fa-fIPv.:]{3,50}\])"
 ADDRESS: Final = rf"{_LOCAL}@{_DOMAIN}"
 """Pattern text of one address, for use in other patterns; no groups."""
@@ -36,13 +39,18 @@ def find_all(text: str) -> list[str]:
     """Every address in a line, in order, without edges that belong to the sentence."""
     if "@" not in text:
         return []
-    return [address for match in _ADDRESS.findall(text) if (address := bare(match))]
+    return list(_found(text))
 
 
 def first(text: str) -> str:
     """The first address in the text, or ''."""
-    found = find_all(text)
-    return found[0] if found else ""
+    return next(_found(text), "") if "@" in text else ""
+
+
+def _found(text: str) -> Iterator[str]:
+    for match in _ADDRESS.finditer(text, 0, MAX_SEARCHED):
+        if address := bare(match[0]):
+            yield address
 
 
 def bare(address: str) -> str:

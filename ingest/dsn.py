@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import islice
 
 from ingest import addresses
 from ingest.finding import Finding
-from ingest.mime import Mail, Part, read_mime
+from ingest.mime import MAX_READABLE, Mail, Part, read_mime
 
 STATUS_TYPES = (
     "message/delivery-status",
@@ -29,6 +30,10 @@ _OPENS = frozenset({"final-recipient", "original-recipient"})
 _OURS = (
     frozenset({"action", "status", "diagnostic-code", "x-actual-recipient", "remote-mta"}) | _OPENS
 )
+_FIELDS = _OURS | {
+    *("reporting-mta", "received-from-mta", "arrival-date", "original-envelope-id", "dsn-gateway"),
+    *("last-attempt-date", "final-log-id", "will-retry-until", "localized-diagnostic"),
+}
 _ADDRESSED = ("final-recipient", "original-recipient", "x-actual-recipient", "x-failed-recipient")
 _TYPE = re.compile(r"\s{0,20}(?:x-)?[a-z][\w/-]{0,30}\s{0,10};\s{0,20}", re.IGNORECASE | re.ASCII)
 _SPARE_FIELDS = ("x-supplementary-info", "x-notes", "x-postfix-diagnostic", "remote-response")
@@ -71,7 +76,7 @@ def _groups(text: str) -> list[Group]:
     for line in text.split("\n"):
         if not line.strip():
             group, last = {}, ""
-        elif line[0] in " \t" and last and not _FIELD.match(line.lstrip()[:70]):
+        elif line[0] in " \t" and last and not _is_known(line):
             group[last] = f"{group[last]} {line.strip()}"[:8_000]
         elif match := _FIELD.match(line.strip()):
             last = match[1].lower()
@@ -83,6 +88,12 @@ def _groups(text: str) -> list[Group]:
         elif last:
             group[last] = f"{group[last]} {line.strip()}"[:8_000]
     return groups
+
+
+def _is_known(line: str) -> bool:
+    """Whether an indented line is a field after all, not a folded one that holds a colon."""
+    match = _FIELD.match(line.lstrip()[:70])
+    return match is not None and (match[1].lower() in _FIELDS or match[1][:2].lower() == "x-")
 
 
 def _place(groups: list[Group], group: Group) -> None:
@@ -137,12 +148,14 @@ def action_of(action: str, status: str) -> str:
 
 def status_text(mail: Mail) -> str:
     """Text of every delivery-status part."""
-    return "\n\n".join(_fields(part) for part in mail.parts if part.type in STATUS_TYPES)
+    parts = (part for part in mail.parts if part.type in STATUS_TYPES)
+    return "\n\n".join(map(_fields, islice(parts, MAX_READABLE)))
 
 
 def stray_fields(mail: Mail) -> str:
     """Text of parts that hold the fields without being called a status part."""
-    texts = (part.plain for part in mail.parts if not part.is_message and part.type[:4] != "imag")
+    parts = (part for part in mail.parts if not part.is_message and part.type[:4] != "imag")
+    texts = (part.plain for part in islice(parts, MAX_READABLE))
     return "\n\n".join(text for text in texts if _STRAY.search(text))
 
 

@@ -26,6 +26,9 @@ MAX_TEXT: Final = 16_000
 MAX_LINE: Final = 200
 MAX_FOUND: Final = 100
 
+_NO_COMMENTS = str.maketrans("()", "  ")
+"""`email` recurses by parenthesis, and detectors want the address alone."""
+
 
 class _Detector(Protocol):
     def process(self, msg: Message) -> tuple[frozenset[bytes], frozenset[bytes]]: ...
@@ -41,7 +44,7 @@ _DETECTORS: Final[tuple[type[_Detector], ...]] = (
     AOL,
     LLNL,
 )
-_KNOWN_TROUBLE = (AttributeError, LookupError, TypeError, ValueError)
+_KNOWN_TROUBLE = (AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """What detectors raise on mail they did not expect, each seen in 40,000 mutated reports."""
 
 
@@ -60,7 +63,7 @@ def ask(sender: str, subject: str, text: str) -> tuple[list[str], list[str]]:
 
 def _letter(sender: str, subject: str, text: str) -> Message:
     message = Message()
-    message["From"] = _ascii(sender)
+    message["From"] = _ascii(sender.translate(_NO_COMMENTS))
     message["Subject"] = _ascii(subject)
     lines = (line[:MAX_LINE] for line in text[:MAX_TEXT].split("\n"))
     message.set_payload("\n".join(lines).encode("ascii", "replace").decode())

@@ -9,7 +9,7 @@ mail, and old mail can be read again by a better parser.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, insert, select, update
@@ -106,14 +106,20 @@ def _free(tx: Connection, now: float, limit: int) -> list[str]:
     return suspects[:1] or [row.id for row in rows]
 
 
-def give_back(tx: Connection, node: str) -> None:
-    """Free what `node` began to read and did not finish; these come first."""
+def holders(tx: Connection) -> list[str]:
+    """The nodes that began to read something that is not read yet."""
+    held = select(raw_inbound.c.node).where(raw_inbound.c.state == "new").distinct()
+    return [node for node in tx.execute(held).scalars() if node is not None]
+
+
+def give_back(tx: Connection, nodes: Collection[str]) -> None:
+    """Free what `nodes` began to read and did not finish; these come first."""
     tx.execute(
         update(raw_inbound)
         .where(
             raw_inbound.c.state == "new",
             raw_inbound.c.lease_until > 0.0,
-            raw_inbound.c.node == node,
+            raw_inbound.c.node.in_(sorted(nodes)),
         )
         .values(lease_until=_FIRST)
     )

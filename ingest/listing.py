@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from itertools import islice
 
 from ingest import addresses
 from ingest.addresses import ADDRESS
@@ -107,6 +108,7 @@ class Walk:
         self._current: Entry | None = None
         self._listing = False
         self._blank = True
+        self._said: list[tuple[str, str]] | None = None  # read only where somebody failed
 
     def read(self, header: Iterable[str] = ()) -> list[Finding]:
         """Whoever failed by the lines or, where those say less, by the header's own list."""
@@ -244,11 +246,18 @@ class Walk:
 
     def _said_to(self, folded: str) -> str:
         """Remote replies in a transcript: to this recipient, or to the message as a whole."""
-        said: list[str] = []
+        if self._said is None:
+            self._said = self._transcript()
+        said = (line for asked, line in self._said if asked in ("", folded))
+        return "\n".join(islice(said, 40))
+
+    def _transcript(self) -> list[tuple[str, str]]:
+        """Each refusal of a remote system, and whom it was asked about, '' for the message."""
+        said: list[tuple[str, str]] = []
         asked = ""
         for line in self.lines:
             if line.startswith(">>> "):
                 asked = addresses.key(addresses.first(line)) if "RCPT" in line[:12].upper() else ""
-            elif _REFUSED.match(line) and asked in ("", folded):
-                said.append(line[4:].strip())
-        return "\n".join(said[:40])
+            elif _REFUSED.match(line):
+                said.append((asked, line[4:].strip()))
+        return said

@@ -19,6 +19,7 @@ import re
 from collections.abc import Set
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from typing import Final
 
 MAX_BYTES: Final = 10_000_000
@@ -29,6 +30,10 @@ MAX_PARTS: Final = 200
 MAX_DEPTH: Final = 20
 MAX_SCAN_BYTES: Final = 4_000_000
 """Bytes searched for the boundaries of one multipart."""
+MAX_DELIMITERS: Final = 20_000
+"""Lines of one multipart that begin like a delimiter, whether they are one or not."""
+MAX_READABLE: Final = 30
+"""Parts whose text is read."""
 MAX_TEXT: Final = 64_000
 """Characters of a decoded part that are read."""
 MAX_LINE: Final = 2_000
@@ -165,7 +170,8 @@ class Mail:
     @cached_property
     def notice(self) -> str:
         """What the report says to people: every plain text, or the HTML where there is none."""
-        readable = [part for part in self.parts if part.type in ("text/plain", "text/html")]
+        texts = (part for part in self.parts if part.type in ("text/plain", "text/html"))
+        readable = list(islice(texts, MAX_READABLE))
         plain = [part.plain for part in readable if part.type == "text/plain" and not part.filename]
         if not any("@" in text for text in plain):
             plain = [part.plain for part in readable]
@@ -246,7 +252,9 @@ def _pieces(walk: _Walk, body: bytes, boundary: str, depth: int) -> list[bytes]:
     pieces: list[bytes] = []
     begin = -1
     at = scanned.find(delimiter)
-    while at >= 0:
+    for _ in range(MAX_DELIMITERS):
+        if at < 0:
+            break
         line_end = scanned.find(b"\n", at + len(delimiter))
         line_end = len(scanned) if line_end < 0 else line_end
         rest = scanned[at + len(delimiter) : min(line_end, at + len(delimiter) + 80)].strip()
@@ -261,6 +269,8 @@ def _pieces(walk: _Walk, body: bytes, boundary: str, depth: int) -> list[bytes]:
                 walk.defect("too many parts")
                 return pieces
         at = scanned.find(delimiter, max(line_end, at + 1))
+    else:
+        walk.defect("too many lines look like boundaries")
     if 0 <= begin < len(scanned):  # the closing delimiter is missing
         pieces.append(scanned[begin:])
     return pieces

@@ -169,7 +169,7 @@ def _is_certain(notice: Notice) -> bool:
 
 def _speaks_of_failure(notice: Notice) -> bool:
     headers = notice.mail.headers
-    if "x-failed-recipients" in headers:
+    if "x-failed-recipients" in headers or (is_daemon(notice.mail) and is_failure_notice(notice.mail)):
         return True
     return FAILED.search(f"{headers.word('subject')}\n{notice.text[:8_000]}") is not None
 

@@ -15,12 +15,13 @@ from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from analysis.events import announce, event
 from analysis.problem import Problem
-from analysis.schema import deliveries, events
+from analysis.schema import deliveries
 from analysis.store import Store
 from analysis.suppression import EVERY_STREAM, Limits, Reason, Suppression, standing, suppress
 from sender.tokens import Purpose, Refusal, Token, Tokens
@@ -121,19 +122,14 @@ async def _form(request: Request) -> bytes:
 
 
 def _announce(tx: Connection, delivery: Any, now: float) -> None:
-    tx.execute(
-        insert(events).values(
-            at=now,
-            kind="unsubscribed",
-            message_id=delivery.message_id,
-            delivery_id=delivery.id,
-            data={
-                "recipient": delivery.recipient,
-                "stream": delivery.stream,
-                "source": "link",
-            },
-        )
+    told = event(
+        "unsubscribed",
+        at=now,
+        message_id=delivery.message_id,
+        delivery_id=delivery.id,
+        data={"recipient": delivery.recipient, "stream": delivery.stream, "source": "link"},
     )
+    announce(tx, [told])
 
 
 _FORM = (

@@ -11,7 +11,7 @@ import re2
 _OPTIONS = re2.Options()
 _OPTIONS.case_sensitive = False
 _OPTIONS.log_errors = False
-_OPTIONS.max_mem = 16 << 20
+_OPTIONS.max_mem = 4 << 20
 
 
 def any_of(*patterns: str) -> re2._Regexp[str]:
@@ -24,6 +24,7 @@ FAILED = any_of(
     r"(?:not|n[o'’]t) (?:be |been |able to be |yet been )?(?:deliver|reach|sent\b|found|exist)",
     r"(?:not|n[o'’]t) (?:be |been |yet been )?(?:accept|complet|process)",
     r"(?:can ?not|can[’']t|unable to|failed to|able to) (?:find|locate|deliver|send|relay|reach)",
+    r"(?:could not|couldn[’']?t|not) (?:be able to )?(?:find|locate|deliver|relay|reach)\b",
     r"undeliver(?:able|ed)|returned (?:to (?:the )?sender|mail)|\(failure\)|giving up|error_code",
     r"problem (?:\w+ )?(?:deliver|send)",
     r"deliver\w*:? (?:\w+ ){0,3}(?:failed|failure|error|problem|impossible)",
@@ -65,7 +66,11 @@ FAILED = any_of(
     # Japanese
     r"(?:配信|配送|送信|お届け|送達|届ける事が)(?:が|は|を)?(?:でき|出来)|配信不能|届きません",
     r"届けられ|宛先不明|送信エラー|見つかりません|存在しません|戻って|エラーメール",
-    r"(?:配送|配信|送信)に失敗",
+    r"(?:配送|配信|送信)に失敗|(?:届ける|送る|配信する|送信する)(?:こと|事)(?:が|は)?(?:でき|出来)",
+    # Korean, Scandinavian, Czech, Hungarian, Turkish
+    r"(?:전달|전송|배달|발송|배송)(?:을|를|이|에|되지)? ?(?:할 수 ?없|하지 ?못|실패|못했|않았)|반송",
+    r"kunde inte (?:levereras|skickas)|kunne ikke (?:leveres|sendes)|ikke (?:leveret|levert)",
+    r"nelze doručit|nebyl[ao]? doručen|nem (?:lehetett )?kézbesít|teslim edilemedi|iletilemedi",
 )
 """Something was not delivered."""
 
@@ -83,6 +88,7 @@ OPENS_LIST = any_of(
     r"volgende.{0,30}(?:adres|ontvanger|geadresseerde)",
     r"(?:следующ|получател|адрес).{0,60}(?:не|:)",
     r"(?:收件人|收信人|地址|用户|邮箱).{0,30}(?:：|:|失败|无法|未能|不)",
+    r"(?:수신자|받는 ?사람|주소|수신인).{0,40}(?:에게|:|로|없|실패)|mottagare|modtager|mottaker",
     r"(?:以下|下記|次).{0,20}(?:宛先|受信者|アドレス|メール|あて先|宛て|地址|收件)|宛先|受信者",
 )
 """A line after which failed addresses are listed."""

@@ -50,6 +50,7 @@ class Reader:
         *,
         owner_of: Callable[[str], str | None],
         node: str,
+        gone: Callable[[str], bool],
         pace: Pace,
         limits: suppression.Limits,
         clock: Callable[[], float],
@@ -57,18 +58,20 @@ class Reader:
         observer: Observer,
     ) -> None:
         """`read` parses one message and never raises; `owner_of` gives the delivery that a VERP
-        local part found inside a mail was issued for, or None if it is not genuine."""
+        local part found inside a mail was issued for, or None if it is not genuine; `gone` says
+        of another node's name that it surely runs no more."""
         self._store = store
         self._read = read
         self._owner_of = owner_of
         self._node = node
+        self._gone = gone
         self._pace = pace
         self._limits = limits
         self._clock = clock
         self._new_id = new_id
         self._observer = observer
         self._awake = asyncio.Event()
-        self._unfinished = True  # an earlier run of this node may have died in the middle
+        self._unfinished = True  # another start on this machine may have died in the middle
         self._in_hand: list[tuple[Raw, Reading]] = []  # read, and not entered yet
 
     def wake(self) -> None:
@@ -103,7 +106,7 @@ class Reader:
     async def _next(self) -> list[tuple[Raw, Reading]]:
         """The next batch, read; first of all what this node began and did not finish."""
         if self._unfinished:
-            await self._store.write(lambda tx: inbox.give_back(tx, self._node))
+            await self._store.write(self._give_back)
             self._unfinished = False
         now, pace = self._clock(), self._pace
         raws = await self._store.write(
@@ -111,6 +114,10 @@ class Reader:
         )
         readings = await asyncio.to_thread(self._read_all, raws) if raws else []
         return list(zip(raws, readings, strict=True))
+
+    def _give_back(self, tx: Connection) -> None:
+        dead = {node for node in inbox.holders(tx) if self._gone(node)}
+        inbox.give_back(tx, {self._node, *dead})
 
     def _read_all(self, raws: Sequence[Raw]) -> list[Reading]:
         return [meant(raw, self._read(raw.content)) for raw in raws]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import orjson
@@ -23,14 +23,22 @@ from analysis import lookup
 from analysis.access import Access, Caller
 from analysis.address import AddressError, Mailbox, address_hash, parse_mailbox
 from analysis.batch import Overloaded
-from analysis.body import answer, checked, read_body, read_cursor, read_json, write_cursor
+from analysis.body import (
+    answer,
+    checked,
+    read_address,
+    read_body,
+    read_cursor,
+    read_json,
+    write_cursor,
+)
 from analysis.keys import ApiKey
 from analysis.lifecycle import State
 from analysis.lookup import Json, iso
 from analysis.problem import Problem, invalid, not_found, unavailable
 from analysis.schema import bodies
 from analysis.store import Store, StoreUnavailable
-from analysis.suppression_api import StreamName, read_address
+from analysis.suppression_api import StreamName
 from sender import queue
 from sender.intake import Intake, Order, Refused
 from sender.order import (
@@ -44,6 +52,7 @@ from sender.order import (
     raw_order_of,
     refused,
 )
+from sender.resend import again_order_of
 from sender.submit import Idempotency, Receipt
 
 MOST_RECIPIENTS = 50
@@ -238,44 +247,13 @@ class Messages:
         content = await self._store.read(lambda tx: _content(tx, message["id"]))
         if content is None:
             raise Problem(410, "content-gone", "the content of this message is no longer kept")
-        wanted = again.to or _readable(one["recipient"] for one in message["deliveries"])
-        terms = Terms.model_validate(
-            {
-                "stream": message["stream"],
-                "class": message["class"],
-                "metadata": {**message["metadata"], "resend_of": message["id"]},
-            }
-        )
-        return await self._accepted(raw_order_of(_fresh(content), wanted, terms, mark))
+        return await self._accepted(again_order_of(message, content, again.to, mark))
 
 
 def _content(tx: Connection, message_id: str) -> bytes | None:
     found = select(bodies.c.content).where(bodies.c.message_id == message_id)
     content = tx.execute(found).scalar_one_or_none()
     return None if content is None else bytes(content)
-
-
-_ONCE_ONLY = re.compile(
-    rb"^(?:Message-ID|Date|Feedback-ID):[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*",
-    re.IGNORECASE | re.MULTILINE,
-)
-
-
-def _fresh(content: bytes) -> bytes:
-    """Without Message-ID and Date: receivers drop a second message with the first one's id."""
-    head, blank, rest = content.partition(b"\r\n\r\n")
-    return _ONCE_ONLY.sub(b"", head + b"\r\n") + b"\r\n" + rest if blank else content
-
-
-def _readable(recipients: Iterable[str]) -> list[Mailbox]:
-    """Mailboxes of the recipients that were not erased."""
-    found = []
-    for text in recipients:
-        try:
-            found.append(parse_mailbox({"email": text}))
-        except AddressError:
-            continue
-    return found
 
 
 def _named(text: str, place: int) -> Mailbox:

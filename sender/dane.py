@@ -137,7 +137,7 @@ def _check_signature(certificate: x509.Certificate, key: PublicKeyTypes) -> None
             key.verify(signature, signed, terms, digest)
         case ec.EllipticCurvePublicKey(), ec.ECDSA():
             key.verify(signature, signed, terms)
-        case (ed25519.Ed25519PublicKey() | ed448.Ed448PublicKey()), _:
+        case ((ed25519.Ed25519PublicKey() | ed448.Ed448PublicKey()), _):
             key.verify(signature, signed)
         case _:
             raise ValueError("a key of another kind")

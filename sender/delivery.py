@@ -28,7 +28,7 @@ from sender.smtp import Envelope, Outcome, Result, Route
 class Ways(Protocol):
     """Where a domain's mail goes; a `Reply` where it cannot go anywhere now."""
 
-    async def route(self, domain: str) -> Route | Reply: ...
+    async def route(self, domain: str, *, require_tls: bool = False) -> Route | Reply: ...
 
 
 class Wires(Protocol):
@@ -59,7 +59,7 @@ class Attempts:
             return self._withheld(claim, ready.withheld, started)
         if ready.content is None:
             return self._record(claim, _OUR_LOSS, started)
-        way = await self.ways.route(claim.domain)
+        way = await self.ways.route(claim.domain, require_tls=claim.require_tls)
         if isinstance(way, Reply):
             return self._record(claim, Outcome(Result.DEFERRED, way, way.host, ""), started)
         signed = await asyncio.get_running_loop().run_in_executor(
@@ -111,6 +111,7 @@ class Attempts:
             next_at,
             outcome.address,
             outcome.tls_version,
+            outcome.tls_policy.value,
         )
 
     def _next(self, claim: Claim, now: float) -> float | None:

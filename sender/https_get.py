@@ -78,7 +78,7 @@ async def _get(
             case h11.Response(status_code=status, headers=found):
                 if status != 200:
                     raise Unfetched(f"the answer was {status}")
-                fields = {name: value for name, value in found}
+                fields = dict(found)
                 content_type = fields.get(b"content-type", b"").decode("latin-1")
             case h11.Data(data=data):
                 content += data

@@ -54,6 +54,7 @@ class Order:
     deadline: float | None = None  # None: by class, counted from send_at
     metadata: dict[str, Any] = field(default_factory=dict)
     idempotency: Idempotency | None = None
+    require_tls: bool = False  # only where the receiver's certificate holds; or the stream asks so
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class Terms:
     classes: Mapping[str, str]  # by stream; others are transactional
     token_lifetime: float
     furthest: float = 30 * 86_400.0  # how far ahead a message may be scheduled
+    require_tls: frozenset[str] = frozenset()  # streams
 
 
 class Observer(Protocol):
@@ -129,6 +131,7 @@ class Intake:
             send_at=order.send_at,
             metadata=_storable(order.metadata),
             idempotency=order.idempotency,
+            require_tls=order.require_tls or order.stream in self._terms.require_tls,
         )
 
     async def close(self) -> None:
@@ -204,7 +207,7 @@ class Intake:
 
 
 def _storable(metadata: dict[str, Any]) -> dict[str, Any]:
-    """The metadata, if both databases can keep it: PostgreSQL's JSON has no NUL, nobody's has NaN."""
+    """The metadata, if both databases can keep it: PostgreSQL's JSON has neither NUL nor NaN."""
     try:
         text = json.dumps(metadata, ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:

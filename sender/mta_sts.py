@@ -47,7 +47,7 @@ class Policy:
 
 
 def record_id(records: Iterable[dns.rdata.Rdata]) -> str | None:
-    """The id in the TXT records at `_mta-sts`; None unless exactly one is MTA-STS's.  Section 3.1."""
+    """The id in the TXT records at `_mta-sts`; None unless just one is MTA-STS's.  Section 3.1."""
     texts = [
         b"".join(record.strings).decode("ascii", "replace")
         for record in records

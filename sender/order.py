@@ -131,6 +131,9 @@ class Terms(Body):
     send_at: Time = None
     deadline: Time = None
     metadata: Metadata = Field(default_factory=dict)
+    require_tls: bool = Field(
+        False, description="Only where the receiver's certificate holds; else deferred"
+    )
 
 
 class NewMessage(Terms):
@@ -220,6 +223,7 @@ def _order(
         deadline=terms.deadline,
         metadata=terms.metadata,
         idempotency=idempotency,
+        require_tls=terms.require_tls,
     )
 
 

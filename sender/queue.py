@@ -12,14 +12,15 @@ All of it is plain work on a `Connection`; nothing here knows SMTP.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from sqlalchemy import Connection, and_, bindparam, func, insert, select, update
 
+from analysis.events import announce, event
 from analysis.lifecycle import Fact, State, advance
-from analysis.schema import attempts, bodies, deliveries, events, messages
+from analysis.schema import attempts, bodies, deliveries, messages
 from analysis.store import IN_LIMIT, chunks
 from analysis.suppression import Question, Suppression, ask
 from sender.submit import RANKS
@@ -46,6 +47,7 @@ class Claim:
     return_path: str
     from_address: str
     due_at: float
+    require_tls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,7 @@ _CLAIMED = (
     deliveries.c.return_path,
     messages.c.from_address,
     deliveries.c.next_at.label("due_at"),
+    messages.c.require_tls,
 )
 
 
@@ -187,11 +190,19 @@ def renew(tx: Connection, *, held: Sequence[tuple[str, int]], until: float) -> N
         )
 
 
-def reclaim(tx: Connection, *, now: float, node: str | None = None, limit: int = 1000) -> int:
-    """Give back deliveries whose lease ran out, or all that `node` (this one, restarted) held."""
+def holders(tx: Connection) -> list[str]:
+    """The nodes that hold deliveries now."""
+    held = select(deliveries.c.node).where(deliveries.c.state == State.SENDING.value).distinct()
+    return [node for node in tx.execute(held).scalars() if node is not None]
+
+
+def reclaim(
+    tx: Connection, *, now: float, nodes: Collection[str] | None = None, limit: int = 1000
+) -> int:
+    """Give back deliveries whose lease ran out, or all that `nodes`, known to be gone, held."""
     lost = and_(
         deliveries.c.state == State.SENDING.value,
-        deliveries.c.lease_until <= now if node is None else deliveries.c.node == node,
+        deliveries.c.lease_until <= now if nodes is None else deliveries.c.node.in_(sorted(nodes)),
     )
     rows = tx.execute(
         select(deliveries.c.id, deliveries.c.epoch)
@@ -216,7 +227,15 @@ def reclaim(tx: Connection, *, now: float, node: str | None = None, limit: int =
     return len(rows)
 
 
-def expire(tx: Connection, *, now: float, limit: int = 1000) -> int:
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """A delivery that its deadline overtook while it waited."""
+
+    stream: str
+    provider: str
+
+
+def expire(tx: Connection, *, now: float, limit: int = 1000) -> list[Expired]:
     """End queued deliveries whose deadline has passed.  Safe to run anywhere, at any time."""
     rows = tx.execute(
         select(
@@ -224,38 +243,37 @@ def expire(tx: Connection, *, now: float, limit: int = 1000) -> int:
             deliveries.c.message_id,
             deliveries.c.recipient,
             deliveries.c.stream,
+            deliveries.c.provider,
             deliveries.c.category,
         )
         .where(deliveries.c.state == State.QUEUED.value, deliveries.c.deadline <= now)
         .limit(limit)
         .with_for_update(skip_locked=True)
     ).all()
-    if not rows:
-        return 0
     for chunk in chunks(list(rows), IN_LIMIT):
         tx.execute(
             update(deliveries)
             .where(deliveries.c.id.in_([row.id for row in chunk]))
             .values(state=advance(State.QUEUED, Fact.SPENT).value, settled_at=now)
         )
-    tx.execute(
-        insert(events),
+    announce(
+        tx,
         [
-            {
-                "at": now,
-                "kind": "expired",
-                "message_id": row.message_id,
-                "delivery_id": row.id,
-                "data": {
+            event(
+                "expired",
+                at=now,
+                message_id=row.message_id,
+                delivery_id=row.id,
+                data={
                     "recipient": row.recipient,
                     "stream": row.stream,
                     "category": row.category,
                 },
-            }
+            )
             for row in rows
         ],
     )
-    return len(rows)
+    return [Expired(row.stream, row.provider) for row in rows]
 
 
 def cancel(tx: Connection, message_id: str, *, now: float) -> int:
@@ -266,20 +284,19 @@ def cancel(tx: Connection, message_id: str, *, now: float) -> int:
         .values(state=advance(State.QUEUED, Fact.CANCELLED).value, settled_at=now)
         .returning(deliveries.c.id, deliveries.c.recipient, deliveries.c.stream)
     ).all()
-    if rows:
-        tx.execute(
-            insert(events),
-            [
-                {
-                    "at": now,
-                    "kind": "cancelled",
-                    "message_id": message_id,
-                    "delivery_id": row.id,
-                    "data": {"recipient": row.recipient, "stream": row.stream},
-                }
-                for row in rows
-            ],
-        )
+    announce(
+        tx,
+        [
+            event(
+                "cancelled",
+                at=now,
+                message_id=message_id,
+                delivery_id=row.id,
+                data={"recipient": row.recipient, "stream": row.stream},
+            )
+            for row in rows
+        ],
+    )
     return len(rows)
 
 

@@ -11,14 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from analysis import radar, suppression
 from analysis.decide import held_against
+from analysis.events import announce, event
 from analysis.lifecycle import PENDING, Fact, State, advance
 from analysis.radar import Sighting
 from analysis.reply import Reply
-from analysis.schema import attempts, deliveries, events
+from analysis.schema import attempts, deliveries
 from analysis.store import IN_LIMIT, chunks
 from analysis.suppression import Reason, Suppression
 from analysis.verdict import Verdict
@@ -39,7 +40,8 @@ class Record:
     ended_at: float
     next_at: float | None = None
     address: str = ""
-    tls: str | None = None
+    tls: str | None = None  # "TLSv1.3"; None in the clear
+    tls_policy: str = "opportunistic"  # whose word the terms of TLS were
 
 
 def record(
@@ -56,7 +58,7 @@ def record(
     if fresh:
         tx.execute(_CLOSE, [_attempt_row(r) for r in fresh])
         tx.execute(_SETTLE, [_delivery_row(r) for r in fresh])
-        tx.execute(insert(events), [_event(r) for r in fresh])
+        announce(tx, [_event(r) for r in fresh])
         _learn(tx, fresh, now, limits)
         radar.note(tx, [_sighting(r) for r in fresh if _puzzling(r)])
     return [(r.claim.delivery_id, r.claim.epoch) in ours for r in records]
@@ -208,13 +210,13 @@ def _event(r: Record) -> dict[str, Any]:
             "reply": str(r.reply)[:500],
             "next_at": r.next_at,
         }
-    return {
-        "at": r.ended_at,
-        "kind": _EVENT_KINDS[r.fact],
-        "message_id": r.claim.message_id,
-        "delivery_id": r.claim.delivery_id,
-        "data": data,
-    }
+    return event(
+        _EVENT_KINDS[r.fact],
+        at=r.ended_at,
+        message_id=r.claim.message_id,
+        delivery_id=r.claim.delivery_id,
+        data=data,
+    )
 
 
 def _learn(

@@ -12,6 +12,7 @@ from analysis.providers import provider_of
 from analysis.reply import Reply
 from sender.mx import Exchangers, MailExchange
 from sender.smtp import Route, TlsMode
+from sender.tls_terms import TlsTerms
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,31 +29,45 @@ class Relay:
 
 class Routes:
     def __init__(
-        self, exchange: MailExchange, *, relay: Relay | None = None, static: frozenset[str]
+        self,
+        exchange: MailExchange,
+        *,
+        relay: Relay | None = None,
+        static: frozenset[str],
+        tls: TlsTerms | None = None,
     ) -> None:
         """`static` domains keep their fixed host even where there is a relay; `*` among them
-        means that the relay has nothing left to do."""
+        means that the relay has nothing left to do.  `tls` finds the terms of mail exchangers;
+        without it they are opportunistic."""
         self._exchange = exchange
+        self._tls = tls
         self._relay = relay
         self._static = static
 
-    async def route(self, domain: str) -> Route | Reply:
-        """The route of `domain` (A-labels)."""
+    async def route(self, domain: str, *, require_tls: bool = False) -> Route | Reply:
+        """The route of `domain` (A-labels).  `require_tls`: only with a certificate that holds."""
         if self._relay is not None and not self._static & {domain, "*"}:
-            return await self._by_relay(self._relay, domain)
+            return await self._by_relay(self._relay, domain, require_tls=require_tls)
         found = await self._exchange.route(domain)
         if isinstance(found, Reply):
             return replace(found, provider=provider_of((), domain))
-        return Route(_site(found), found.hosts, provider=provider_of(found.names, domain))
+        provider = provider_of(found.names, domain)
+        if self._tls is not None and not found.static:
+            secured = await self._tls.secure(found, require=require_tls)
+            if isinstance(secured, Reply):
+                return replace(secured, provider=provider)
+            found = secured
+        mode = TlsMode.VERIFIED if require_tls else TlsMode.OPPORTUNISTIC
+        return Route(_site(found), found.hosts, tls=mode, provider=provider, domain=domain)
 
-    async def _by_relay(self, relay: Relay, domain: str) -> Route | Reply:
+    async def _by_relay(self, relay: Relay, domain: str, *, require_tls: bool) -> Route | Reply:
         found = await self._exchange.fixed(relay.host, relay.port, domain=domain)
         if isinstance(found, Reply):
             return found
         return Route(
             f"relay {relay.host}:{relay.port}",
             found.hosts,
-            tls=relay.tls,
+            tls=TlsMode.VERIFIED if require_tls else relay.tls,
             username=relay.username,
             password=relay.password,
             implicit_tls=relay.implicit_tls,

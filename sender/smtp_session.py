@@ -205,6 +205,10 @@ class Session(SMTP):
         name = self.host.name.rstrip(".")
         return name if _TLS_NAME.fullmatch(name) else self.host.address
 
+    @property
+    def _tls_refused(self) -> bool:
+        return self.stage is Stage.STARTTLS and self.tls_version is None
+
     def _note_tls(self, tls: ssl.SSLContext | None) -> None:
         if tls is None:
             return
@@ -239,6 +243,9 @@ class Session(SMTP):
     def explain(self, trouble: SMTPException | OSError) -> Reply:
         """A reply for what stood in the way at `stage`."""
         match trouble:
+            case SMTPResponseException(code=code) if code >= 200 and self._tls_refused:
+                # in the clear anybody could have put words into the host's mouth
+                return self.own("4.7.4", f"TLS is required; the host answered STARTTLS with {code}")
             case SMTPResponseException(code=code, message=message) if code >= 200:
                 return self.said(SMTPResponse(code, message))
             case SMTPResponseException():

@@ -129,6 +129,8 @@ class StsPolicies:
         now = self._clock()
         domains = await self._shelf.stale(now - self._bounds.fresh, now)
         for domain in domains:
+            if domain not in self._known:
+                await asyncio.shield(self._look(domain, None))
             await asyncio.shield(self._look(domain, self._known.get(domain)))
         return len(domains)
 
@@ -200,9 +202,7 @@ class StsPolicies:
         for address in await self._addresses(host):
             target = Target(host, address, "/.well-known/mta-sts.txt", self._port)
             try:
-                found = await fetch(
-                    target, self._tls, most=MAX_POLICY, seconds=self._bounds.fetch
-                )
+                found = await fetch(target, self._tls, most=MAX_POLICY, seconds=self._bounds.fetch)
             except Unfetched as error:
                 trouble = error
                 continue

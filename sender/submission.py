@@ -95,7 +95,7 @@ class Submitting:
         except AddressError as error:
             raise _refusal("553 5.1.3", str(error)) from None
         try:
-            entry = await self._desk.withheld(address_hash(address.key), self._known.stream)
+            entry = await self._desk.withheld(address_hash(address.key), self._known().stream)
         except StoreUnavailable as error:
             log.warning("submission.waits", error=str(error))
             return _LATER
@@ -106,7 +106,7 @@ class Submitting:
 
     async def message(self, _talk: Conversation, content: bytes) -> str:
         try:
-            wishes = take_out(content, self._known.stream)
+            wishes = take_out(content, self._known().stream)
             receipt = await self._desk.accept(self._order(wishes))
         except WishError as error:
             raise _refusal("554 5.6.0", str(error)) from None
@@ -120,14 +120,13 @@ class Submitting:
             raise _refusal("554 5.6.0", text)
         return _taken(receipt)
 
-    @property
     def _known(self) -> Login:
         assert self._login is not None, "a message begins with MAIL, and that with a login"
         return self._login
 
     def _order(self, wishes: Wishes) -> Order:
         recipients = [Mailbox("", address) for address in self._recipients]
-        mark = wishes.mark(self._known.key.id, [address.key for address in self._recipients])
+        mark = wishes.mark(self._known().key.id, [address.key for address in self._recipients])
         try:
             return raw_order_of(wishes.content, recipients, wishes.terms, mark)
         except Problem as problem:

@@ -5,6 +5,7 @@
 | `X-Carom-Stream`, `X-Carom-Class` | `stream`, `class` |
 | `X-Carom-Send-At`, `X-Carom-Deadline` | `send_at`, `deadline` |
 | `X-Carom-Metadata` | `metadata`, a JSON object |
+| `X-Carom-Require-TLS` | `require_tls`: true or false |
 | `X-Carom-Idempotency-Key` | the header `Idempotency-Key` |
 
 They are held to the API's own rules, may stand once, and may be RFC 2047 encoded.  A name that is
@@ -39,6 +40,7 @@ FIELDS = {
     f"{PREFIX}Send-At": "send_at",
     f"{PREFIX}Deadline": "deadline",
     f"{PREFIX}Metadata": "metadata",
+    f"{PREFIX}Require-TLS": "require_tls",
 }
 """Header -> field of the API."""
 

@@ -16,8 +16,9 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
+from analysis.events import announce, event
 from analysis.lifecycle import State
-from analysis.schema import bodies, deliveries, events, idempotency, messages
+from analysis.schema import bodies, deliveries, idempotency, messages
 from analysis.store import IN_LIMIT, chunks, insert_once
 from analysis.suppression import Question, Suppression, ask
 
@@ -55,6 +56,7 @@ class Submission:
     send_at: float | None
     metadata: dict[str, Any]
     idempotency: Idempotency | None = None
+    require_tls: bool = False  # only where the receiver's certificate holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,18 +191,17 @@ def _write(
     if rows:
         tx.execute(insert(deliveries), rows)
     noted = [
-        {
-            "at": now,
-            "kind": "withheld",
-            "message_id": row["message_id"],
-            "delivery_id": row["id"],
-            "data": {"recipient": row["recipient"], "reason": withheld[row["id"]].reason.value},
-        }
+        event(
+            "withheld",
+            at=now,
+            message_id=row["message_id"],
+            delivery_id=row["id"],
+            data={"recipient": row["recipient"], "reason": withheld[row["id"]].reason.value},
+        )
         for row in rows
         if row["id"] in withheld
     ]
-    if noted:
-        tx.execute(insert(events), noted)
+    announce(tx, noted)
 
 
 def _message_row(s: Submission) -> dict[str, Any]:
@@ -216,6 +217,7 @@ def _message_row(s: Submission) -> dict[str, Any]:
         "deadline": s.deadline,
         "size": len(s.content),
         "metadata": s.metadata,
+        "require_tls": s.require_tls,
     }
 
 

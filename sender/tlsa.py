@@ -23,9 +23,9 @@ class Usage(IntEnum):
 
 
 _WHOLE, _KEY = 0, 1  # selectors, RFC 6698 section 2.1.2
-_DIGESTS: dict[int, tuple[int, Callable[[bytes], bytes]]] = {
-    1: (32, lambda octets: hashlib.sha256(octets).digest()),
-    2: (64, lambda octets: hashlib.sha512(octets).digest()),
+_DIGESTS: dict[int, Callable[[bytes], bytes]] = {
+    1: lambda octets: hashlib.sha256(octets).digest(),
+    2: lambda octets: hashlib.sha512(octets).digest(),
 }
 
 
@@ -45,7 +45,7 @@ class Tlsa:
         except ValueError:
             return False
         if self.matching in _DIGESTS:
-            chosen = _DIGESTS[self.matching][1](chosen)
+            chosen = _DIGESTS[self.matching](chosen)
         return chosen == self.data
 
 
@@ -64,9 +64,7 @@ def usable(records: Iterable[dns.rdata.Rdata]) -> tuple[Tlsa, ...]:
         )
         for one in known
     }
-    return tuple(
-        one for one in known if one.matching in (0, strongest[one.usage, one.selector])
-    )
+    return tuple(one for one in known if one.matching in (0, strongest[one.usage, one.selector]))
 
 
 def _read(record: dns.rdata.Rdata) -> Tlsa | None:
@@ -74,9 +72,7 @@ def _read(record: dns.rdata.Rdata) -> Tlsa | None:
         return None
     if record.selector not in (_WHOLE, _KEY) or not record.cert:
         return None
-    if record.mtype != 0 and (
-        record.mtype not in _DIGESTS or len(record.cert) != _DIGESTS[record.mtype][0]
-    ):
+    if record.mtype not in (0, *_DIGESTS):
         return None
     return Tlsa(Usage(record.usage), record.selector, record.mtype, bytes(record.cert))
 

@@ -17,13 +17,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
+from sqlalchemy import Connection
 
 from analysis import suppression
 from analysis.batch import Batch
 from analysis.store import Store, StoreUnavailable
 from sender import queue
 from sender.delivery import Attempts
-from sender.queue import Claim
+from sender.queue import Claim, Expired
 from sender.record import Record, record
 
 log = structlog.get_logger()
@@ -43,9 +44,11 @@ class Pace:
 
 
 class Observer(Protocol):
-    """Hears of every record that was written, for metrics."""
+    """Hears of every record that was written, and of what its deadline overtook, for metrics."""
 
     def attempted(self, record: Record) -> None: ...
+
+    def expired(self, delivery: Expired) -> None: ...
 
 
 class Worker:
@@ -55,6 +58,7 @@ class Worker:
         attempts: Attempts,
         *,
         node: str,
+        gone: Callable[[str], bool],
         pace: Pace,
         limits: suppression.Limits,
         clock: Callable[[], float],
@@ -63,6 +67,7 @@ class Worker:
         self._store = store
         self._attempts = attempts
         self._node = node
+        self._gone = gone
         self._pace = pace
         self._limits = limits
         self._clock = clock
@@ -92,12 +97,17 @@ class Worker:
             await asyncio.gather(keeper, return_exceptions=True)
 
     async def _give_back(self) -> None:
-        """What this node held when it died is free again: its name is its own."""
-        count = await self._store.write(
-            lambda tx: queue.reclaim(tx, now=self._clock(), node=self._node, limit=100_000)
-        )
-        if count:
-            log.info("reclaimed deliveries of an earlier run", count=count)
+        """What processes of this machine held when they died is free again."""
+
+        def reclaim(tx: Connection) -> int:
+            dead = [node for node in queue.holders(tx) if self._gone(node)]
+            return queue.reclaim(tx, now=self._clock(), nodes=dead, limit=100_000)
+
+        try:
+            if count := await self._store.write(reclaim):
+                log.info("reclaimed deliveries of an earlier run", count=count)
+        except StoreUnavailable as error:
+            log.warning("nothing reclaimed: the database is unavailable", error=str(error))
 
     async def _round(self) -> None:
         self._awake.clear()
@@ -199,7 +209,9 @@ class Worker:
                     )
                 )
                 await self._store.write(lambda tx, now=now: queue.reclaim(tx, now=now))  # type: ignore[misc]
-                await self._store.write(lambda tx, now=now: queue.expire(tx, now=now))  # type: ignore[misc]
+                late = await self._store.write(lambda tx, now=now: queue.expire(tx, now=now))  # type: ignore[misc]
+                for one in late:
+                    self._observer.expired(one)
             except StoreUnavailable as error:
                 log.warning("housekeeping waits: the database is unavailable", error=str(error))
 

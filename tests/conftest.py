@@ -21,7 +21,7 @@ import pytest
 from analysis import migrate
 from analysis.store import Store, open_store
 from tests import servers
-from tests.servers import exim, postfix, postgres
+from tests.servers import exim, postfix, postgres, signed_dns
 
 _S = TypeVar("_S", bound=servers.Server)
 
@@ -29,12 +29,14 @@ _MISSING: dict[str, Callable[[], str | None]] = {
     "postgres": postgres.missing,
     "postfix": postfix.missing,
     "exim": exim.missing,
+    "dnssec": signed_dns.missing,
 }
 _FIXTURE_NEEDS = {
     "postgres_server": "postgres",
     "durable_postgres_server": "postgres",
     "start_postfix": "postfix",
     "start_exim": "exim",
+    "start_signed_dns": "dnssec",
 }
 _SHARE_A_WORKER = ("postfix", "exim")
 
@@ -182,6 +184,14 @@ def start_postfix(request: pytest.FixtureRequest) -> Iterator[Callable[..., post
 def start_exim(request: pytest.FixtureRequest) -> Iterator[Callable[..., exim.Exim]]:
     """`start_exim(accept_then_bounce={...}, ...)`: a started Exim."""
     yield from _starter(request, exim.Exim)
+
+
+@pytest.fixture
+def start_signed_dns(
+    request: pytest.FixtureRequest,
+) -> Iterator[Callable[..., signed_dns.SignedDns]]:
+    """`start_signed_dns(signed={...}, ...)`: nsd and unbound; arguments are the class's own."""
+    yield from _starter(request, signed_dns.SignedDns)
 
 
 def _starter(request: pytest.FixtureRequest, make: type[_S]) -> Iterator[Callable[..., _S]]:

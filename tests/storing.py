@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
@@ -179,10 +180,12 @@ def reasons(entries: Sequence[Row]) -> list[str]:
 
 
 async def until(ask: Callable[[], Awaitable[object]], within: float = 10.0) -> None:
-    """Ask again until the answer is true; TimeoutError after `within` seconds."""
-    async with asyncio.timeout(within):
-        while not await ask():
-            await asyncio.sleep(0.01)
+    """Ask again until the answer is true; TimeoutError with the last one after `within` seconds."""
+    give_up = time.monotonic() + within
+    while not (answer := await ask()):
+        if time.monotonic() > give_up:
+            raise TimeoutError(f"still {answer!r} after {within:g} s")
+        await asyncio.sleep(0.01)
 
 
 class Unsteady:

@@ -21,10 +21,14 @@ from rich.table import Table
 from analysis.advice import advise
 from analysis.facts import Kind, Reading, ReportedRecipient
 from analysis.reply import Reply
-from analysis.rulebook import Rulebook, shipped
+from analysis.rulebook import Rulebook
+from analysis.rulefile import RuleError
+from analysis.rulesource import with_own
 from analysis.verdict import Verdict
-from carom.commands import JsonOption
+from carom.commands import ConfigOption, JsonOption
 from carom.errors import UsageError
+from carom.ruling import ruling
+from carom.settings import load
 from ingest.mime import MAX_BYTES
 from ingest.parse import read_mail
 
@@ -42,18 +46,31 @@ def classify(
     replies: Annotated[
         Path | None, typer.Option(help="A file of SMTP replies, one a line.")
     ] = None,
+    rules: Annotated[
+        Path | None, typer.Option(help="Your own rule file; else that of the settings.")
+    ] = None,
+    config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say what mail or SMTP replies mean: kind, cause, whose fault, whether it lasts."""
     given = [bool(paths), reply is not None, replies is not None]
     if sum(given) != 1:
         raise UsageError("name files or directories, or give --reply, or give --replies")
-    rulebook = shipped()
+    rulebook = _rulebook(rules, config)
     if paths:
         _write(_of_files(paths, rulebook), as_json, _MAIL_COLUMNS)
     else:
         lines = [reply] if reply is not None else _lines_of(replies)
         _write(_of_replies(lines, rulebook), as_json, _REPLY_COLUMNS)
+
+
+def _rulebook(rules: Path | None, config: Path | None) -> Rulebook:
+    if rules is None:
+        return ruling(load(config)).current
+    try:
+        return with_own(rules)
+    except RuleError as error:
+        raise UsageError(str(error)) from None
 
 
 _MAIL_COLUMNS = ("file", "kind", "address", "category", "fault", "severity", "evidence")

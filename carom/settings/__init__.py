@@ -1,7 +1,7 @@
 """Settings: declared in one place each, read once at the top, handed down as plain values.
 
-`load` is the only reader of the environment.  Sections: `listeners`, `sending`, `keeping`, put
-together in `model`; how they are read in `load`; how they are shown in `show`.
+`load` is the only reader of the environment.  Sections: `listeners`, `sending`, `judging` and
+`keeping`, put together in `model`; how they are read in `load`; how they are shown in `show`.
 """
 
 from __future__ import annotations

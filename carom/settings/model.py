@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
+from carom.settings.judging import Rules
 from carom.settings.keeping import Database, Log, Retention, Suppression
 from carom.settings.listeners import Api, Ingest, Submission
 from carom.settings.sending import Dkim, Provider, Sender, Stream, Tokens
@@ -28,6 +29,7 @@ class Settings(Section):
     tokens: Tokens = key(Tokens(), "What proves that a return path is ours.")
     streams: dict[StreamName, Stream] = key({}, "Kinds of mail that are kept and counted apart.")
     providers: dict[StreamName, Provider] = key({}, "Limits that differ for a mailbox provider.")
+    rules: Rules = key(Rules(), "What replies and reports mean.")
     placement: Placement = key(Placement(), "Seed inboxes.")
     retention: Retention = key(Retention(), "How long things are kept.")
     suppression: Suppression = key(Suppression(), "How long an address is not written to.")

@@ -113,6 +113,17 @@ class Dns(Section):
     lifetime: Duration = key(15.0, "All tries of one question; then temporary trouble.", "duration")
     concurrency: int = key(100, "Open questions; more lose packets.", "questions", ge=1)
     cache: int = key(20_000, "Answers remembered.", "answers", ge=0)
+    trust_ad: bool = key(
+        False, "The resolver on loopback validates DNSSEC: DANE rests on what it calls authentic."
+    )
+
+
+class Tls(Section):
+    mta_sts: bool = key(True, "Obey what receivers promise by MTA-STS, RFC 8461.")
+    dane: bool = key(True, "Obey TLSA records, RFC 7672; needs [sender.dns] trust_ad.")
+    authorities: File | None = key(
+        None, "Certificate authorities to trust, PEM; unset: the system's.", "file"
+    )
 
 
 class Sender(Section):
@@ -147,6 +158,7 @@ class Sender(Section):
     )
     timeouts: Timeouts = key(Timeouts(), "Waits in an SMTP conversation.")
     dns: Dns = key(Dns(), "How names are looked up.")
+    tls: Tls = key(Tls(), "Policies of receivers; without one, TLS where it works.")
 
 
 class DkimKey(Section):
@@ -197,6 +209,9 @@ class Stream(Section):
     )
     unsubscribe: bool = key(
         False, "Write List-Unsubscribe with one click, RFC 8058; bulk mail needs it."
+    )
+    require_tls: bool = key(
+        False, "Deliver only where the receiver's certificate holds; put off elsewhere."
     )
     from_: str = key("", "From, when a message does not say.", "address", alias="from")
 

@@ -72,7 +72,7 @@ def parse_duration(value: object) -> float:
     if isinstance(value, str):
         if found := _DURATION.fullmatch(value.strip()):
             return float(found[1]) * _SECONDS[found[2]]
-        if value.strip().isdigit():
+        if value.isascii() and value.strip().isdigit():
             return float(value)
     raise ValueError("expected a duration, such as 20s, 15m, 4h or 3d, or a number of seconds")
 

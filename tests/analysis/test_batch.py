@@ -22,11 +22,13 @@ class Ledger:
         self.away = False
         self.open = asyncio.Event()
         self.open.set()
+        self.begun = asyncio.Event()
         self.at_once = 0
         self.most_at_once = 0
 
     async def write(self, items: Sequence[int]) -> list[int]:
         self.batches.append(list(items))
+        self.begun.set()
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
@@ -61,8 +63,7 @@ async def test_what_comes_during_a_write_goes_into_the_next_one_together() -> No
     batch = Batch(ledger.write)
     ledger.open.clear()
     first = asyncio.create_task(batch.put(0))
-    while not ledger.batches:
-        await asyncio.sleep(0)
+    await ledger.begun.wait()
     rest = [asyncio.create_task(batch.put(n)) for n in (1, 2, 3)]
     await asyncio.sleep(0)
     ledger.open.set()
@@ -119,8 +120,7 @@ async def test_a_full_line_turns_the_next_one_away() -> None:
     ledger.open.clear()
     batch = Batch(ledger.write, waiting=3, largest=1)
     first = asyncio.create_task(batch.put(0))
-    while not ledger.batches:
-        await asyncio.sleep(0)
+    await ledger.begun.wait()
     line = [asyncio.create_task(batch.put(n)) for n in (1, 2, 3)]
     await asyncio.sleep(0)
     with pytest.raises(Overloaded):
@@ -134,8 +134,7 @@ async def test_one_who_goes_away_takes_nobody_along() -> None:
     ledger.open.clear()
     batch = Batch(ledger.write)
     leaving, staying = asyncio.create_task(batch.put(1)), asyncio.create_task(batch.put(2))
-    while not ledger.batches:
-        await asyncio.sleep(0)
+    await ledger.begun.wait()
     leaving.cancel()
     ledger.open.set()
     assert await staying == 20
@@ -147,8 +146,7 @@ async def test_close_waits_until_everything_is_written() -> None:
     ledger.open.clear()
     batch = Batch(ledger.write, largest=2)
     puts = [asyncio.create_task(batch.put(n)) for n in range(5)]
-    while not ledger.batches:
-        await asyncio.sleep(0)
+    await ledger.begun.wait()
     closing = asyncio.create_task(batch.close())
     ledger.open.set()
     await closing

@@ -64,7 +64,7 @@ async def test_what_is_kept_is_a_hash_and_stands_until_revoked(store: Store) -> 
     assert await store.read(keys.standing) == {new.key.id: new.key}
     assert new.text.rpartition("_")[2] not in repr(await rows(store, api_keys))
     revoked = [
-        await store.write(lambda tx: keys.revoke(tx, new.key.id, now=NOW + n)) for n in (1, 2)
+        await store.write(lambda tx, n=n: keys.revoke(tx, new.key.id, now=NOW + n)) for n in (1, 2)
     ]
     assert revoked == [True, False]
     assert await store.read(keys.standing) == {}

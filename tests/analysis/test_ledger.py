@@ -17,7 +17,7 @@ from analysis.facts import Arrival, Kind, Reading, ReportedRecipient
 from analysis.ledger import MOST_REPORTS, Recorded
 from analysis.lifecycle import Fact
 from analysis.schema import deliveries, events, raw_inbound, reports, soft_bounces, suppressions
-from analysis.store import Store, StoreUnavailable, open_store
+from analysis.store import Store, open_store
 from analysis.suppression import EVERY_STREAM, Reason
 from tests.storing import (
     BLOCKED,
@@ -174,14 +174,14 @@ async def test_a_block_of_ours_never_suppresses_the_recipient(store: Store) -> N
 
 
 async def test_a_forwarders_bounce_does_not_condemn_the_address_we_wrote_to(store: Store) -> None:
-    sent = [(await delivered(store, ANN))[0] for _ in range(3)]
-    elsewhere = replace(DEAD, address="old.ann@example.org")
-    unsure = replace(elsewhere, verdict=replace(NO_SUCH_USER, confidence=0.6))
-    for delivery, weak in zip(sent, (unsure, replace(elsewhere, status=None)), strict=False):
-        await arrive(store, Reading(Kind.BOUNCE, (weak,)), delivery)
-    assert await rows(store, suppressions) == []
-    await arrive(store, Reading(Kind.BOUNCE, (elsewhere,)), sent[2])
-    assert reasons(await rows(store, suppressions)) == ["hard_bounce"]
+    """Only on several days together is a dead end behind a forwarder strong evidence."""
+    elsewhere = replace(DEAD, address="old.ann@example.org", original=ANN)
+    found = []
+    for day in range(3):
+        [delivery] = await delivered(store, ANN)
+        await arrive(store, Reading(Kind.BOUNCE, (elsewhere,)), delivery, at=NOW + day * DAY + 10)
+        found.append(reasons(await rows(store, suppressions)))
+    assert found == [[], [], ["soft_bounce"]]
 
 
 async def test_a_forwarded_mailbox_that_is_full_is_no_mark_against_ours(store: Store) -> None:
@@ -330,17 +330,18 @@ async def test_a_message_is_found_by_its_id_only_if_it_had_one_recipient(store: 
 async def test_a_report_that_cannot_be_entered_leaves_nothing(store: Store) -> None:
     [delivery] = await delivered(store, ANN)
     before = await everything(store)
-    with pytest.raises(Exception) as caught:  # a foreign key: no such raw mail
-        await arrive(store, BOUNCE, delivery, raw_id="0" * 26)
-    assert not isinstance(caught.value, StoreUnavailable)
+    broken = replace(DEAD, address="bob@example.net", reply_code="none")
+    with pytest.raises(ValueError, match="none"):
+        await arrive(store, Reading(Kind.BOUNCE, (DEAD, broken)), delivery)
     assert await everything(store) == before
+    assert await rows(store, reports) == []
 
 
 SAID = [BOUNCE, SPAM, STOP, *HARMLESS[:-1]]
 
 
 @settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(st.sampled_from(range(len(SAID))), min_size=1, max_size=12), st.data())
 def test_reports_say_the_same_in_any_order_and_however_often(

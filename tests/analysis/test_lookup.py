@@ -182,10 +182,12 @@ async def test_a_suppression_is_shown_with_its_reason_and_evidence(store: Store)
 async def test_events_are_paged_in_order_and_told_once(store: Store) -> None:
     await delivered(store, *(f"u{n}@example.net" for n in range(7)))
     seen: list[int] = []
+    cursor = 0
     while page := await store.read(
-        lambda tx: lookup.events_after(tx, seen[-1] if seen else 0, limit=3)
+        lambda tx, cursor=cursor: lookup.events_after(tx, cursor, limit=3)
     ):
         seen += [int(event["id"]) for event in page]
+        cursor = seen[-1]
     assert len(seen) == 7
     assert seen == sorted(set(seen))
 

@@ -206,6 +206,7 @@ async def carom_house(
     *,
     mx: int,
     ingest: int = 0,
+    node: str = "",
     troubled: bool = False,
     **more: str,
 ) -> AsyncIterator[House]:
@@ -218,10 +219,10 @@ async def carom_house(
     settings = load(config, environ={**environment(database_url, mx=mx, ingest=ingest), **more})
     before = _alive()
     with _logging_to(folder / "carom.log", troubled=troubled):
-        async with _serving(settings, config, key) as house:
+        async with _serving(settings, config, key, node) as house:
             yield house
     left = _alive() - before
-    assert not left, f"left behind: {left}"
+    assert node or not left, f"left behind: {left}"  # a named node has another one beside it
     gc.collect()  # what was not closed warns here, in the test that did not close it
 
 
@@ -229,7 +230,7 @@ async def carom_house(
 def _logging_to(file: Path, *, troubled: bool) -> Iterator[None]:
     """Log as `carom serve` does; a story that fails shows what was logged."""
     root = logging.getLogger()
-    before = root.handlers[:], root.level
+    before, configured = (root.handlers[:], root.level), structlog.get_config()
     try:
         with file.open("w") as stream:
             logs.configure("warning", "json", stream)
@@ -241,7 +242,7 @@ def _logging_to(file: Path, *, troubled: bool) -> Iterator[None]:
         raise
     finally:
         root.handlers[:], root.level = before
-        structlog.reset_defaults()
+        structlog.configure(**configured)
 
 
 def _alive() -> set[object]:
@@ -251,8 +252,8 @@ def _alive() -> set[object]:
 
 
 @asynccontextmanager
-async def _serving(settings: Settings, config: Path, key: str) -> AsyncIterator[House]:
-    async with await build(settings) as engine, running(engine, ALL) as state:
+async def _serving(settings: Settings, config: Path, key: str, node: str) -> AsyncIterator[House]:
+    async with await build(settings, machine=node) as engine, running(engine, ALL) as state:
         client = httpx.AsyncClient(
             base_url=f"http://{LOOPBACK}:{state.bound.api}",
             headers={"Authorization": f"Bearer {key}"},

@@ -46,7 +46,7 @@ async def claimed(
 
 
 async def given_back(store: Store, node: str) -> None:
-    await store.write(lambda tx: inbox.give_back(tx, node))
+    await store.write(lambda tx: inbox.give_back(tx, [node]))
 
 
 async def read(store: Store, raws: list[Raw]) -> None:
@@ -146,7 +146,7 @@ def test_claiming_does_not_read_the_whole_history(tmp_path: Path) -> None:
 
 
 def test_giving_back_does_not_read_the_whole_history(tmp_path: Path) -> None:
-    assert scans(tmp_path, lambda tx: inbox.give_back(tx, "n")) == []
+    assert scans(tmp_path, lambda tx: inbox.give_back(tx, ["n"])) == []
 
 
 def test_counting_the_unread_does_not_read_the_whole_history(tmp_path: Path) -> None:

@@ -72,6 +72,7 @@ def reader(
         parts["read"],
         owner_of=parts["owner_of"],
         node=parts["node"],
+        gone=lambda node: node == "dead",
         pace=Pace(poll=0.05, lease=60.0),
         limits=LIMITS,
         clock=clock,

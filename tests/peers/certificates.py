@@ -25,6 +25,18 @@ class Certificate:
     key_pem: bytes
     authority_pem: bytes
 
+    def server_with_authority(self) -> ssl.SSLContext:
+        """A server's side that presents its authority too, as DANE-TA wants."""
+        return _server(self.chain_pem + self.authority_pem, self.key_pem)
+
+    @property
+    def der(self) -> bytes:
+        return ssl.PEM_cert_to_DER_cert(self.chain_pem.decode())
+
+    @property
+    def authority_der(self) -> bytes:
+        return ssl.PEM_cert_to_DER_cert(self.authority_pem.decode())
+
 
 def certificate_for(*names: str, expired: bool = False) -> Certificate:
     """A fresh authority and a certificate of its for host names or IP addresses."""

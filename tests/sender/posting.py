@@ -36,7 +36,7 @@ class OneWay:
 
     to: Host | Reply
 
-    async def route(self, domain: str) -> Route | Reply:
+    async def route(self, domain: str, *, require_tls: bool = False) -> Route | Reply:
         if isinstance(self.to, Reply):
             return self.to
         return Route(f"{self.to.name}:{self.to.port}", (self.to,), provider="other")

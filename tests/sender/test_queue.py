@@ -41,11 +41,12 @@ async def the_delivery(store: Store) -> Row:
 
 
 async def expired(store: Store, now: float) -> int:
-    return await store.write(lambda tx: queue.expire(tx, now=now))
+    return len(await store.write(lambda tx: queue.expire(tx, now=now)))
 
 
 async def reclaimed(store: Store, now: float, node: str | None = None) -> int:
-    return await store.write(lambda tx: queue.reclaim(tx, now=now, node=node))
+    nodes = None if node is None else [node]
+    return await store.write(lambda tx: queue.reclaim(tx, now=now, nodes=nodes))
 
 
 async def renewed(store: Store, until: float, *held: tuple[str, int]) -> None:

@@ -34,6 +34,7 @@ def test_each_is_read_as_the_field_of_the_api_and_taken_out() -> None:
             "X-Carom-Send-At: 2027-01-15T08:00:00Z",
             "X-Carom-Deadline: 1800086400",
             'X-Carom-Metadata: {"order":\r\n "7", "list": [1, null]}',
+            "X-Carom-Require-TLS: true",
             "X-Carom-Idempotency-Key: order 7",
             "X-Other: stays",
         ),
@@ -44,6 +45,7 @@ def test_each_is_read_as_the_field_of_the_api_and_taken_out() -> None:
     assert (terms.stream, terms.class_) == ("codes", "otp")
     assert (terms.send_at, terms.deadline) == (1_800_000_000.0, 1_800_086_400.0)
     assert terms.metadata == {"order": "7", "list": [1, None]}
+    assert terms.require_tls is True
     assert wishes.idempotency_key == "order 7"
 
 
@@ -67,6 +69,7 @@ def test_metadata_survives_the_folding_and_encoding_of_a_mail_library() -> None:
         (["X-Carom-Stream: a", "x-carom-stream: a"], "X-Carom-Stream: is given more than once"),
         (["X-Carom-Send-At: tomorrow"], "X-Carom-Send-At: expected ISO 8601"),
         (["X-Carom-Deadline: 2027-01-15T08:00:00"], "X-Carom-Deadline: expected ISO 8601"),
+        (["X-Carom-Require-TLS: perhaps"], "X-Carom-Require-TLS: input should be a valid boolean"),
         (["X-Carom-Metadata: {"], "X-Carom-Metadata: is not JSON"),
         (["X-Carom-Metadata: [1]"], "X-Carom-Metadata: input should be a valid dictionary"),
         (['X-Carom-Metadata: {"a": "\\u0000"}'], "X-Carom-Metadata: contains a NUL"),

@@ -18,6 +18,7 @@ from analysis.schema import attempts as attempts_table
 from analysis.schema import deliveries
 from analysis.store import Store, open_store
 from sender import queue
+from sender.queue import Expired
 from sender.record import Record
 from sender.smtp import Envelope, Host, Outcome, Result, Route
 from sender.worker import Pace, Worker
@@ -44,9 +45,13 @@ class Heard:
 
     def __init__(self) -> None:
         self.records: list[Record] = []
+        self.late: list[Expired] = []
 
     def attempted(self, record: Record) -> None:
         self.records.append(record)
+
+    def expired(self, delivery: Expired) -> None:
+        self.late.append(delivery)
 
     async def reaches(self, count: int) -> list[Record]:
         async def enough() -> bool:
@@ -97,6 +102,7 @@ async def working(
         store,
         made,
         node=node,
+        gone=lambda name: name == "died",
         pace=Pace(**({"poll": 0.05, "housekeeping": 0.05} | pace)),
         limits=LIMITS,
         clock=clock,
@@ -302,6 +308,20 @@ async def test_housekeeping_ends_what_is_late_and_frees_what_a_dead_node_held(
             return await states(store) == {"delivered": 1, "expired": 1}
 
         await until(both)
+    assert [late.stream for late in heard.late] == ["receipts"]
+
+
+async def test_a_start_takes_back_at_once_what_a_dead_process_of_its_machine_held(
+    store: Store,
+) -> None:
+    now = time.time()
+    await due(store, at=now - 5)
+    await claimed(store, now, node="died")
+    await due(store, "other@example.net", at=now - 5)
+    await claimed(store, now, node="alive elsewhere")
+    async with working(store, attempts(store, SOMEWHERE, Gate())) as (_, heard):
+        await heard.reaches(1)
+    assert await states(store) == {"delivered": 1, "sending": 1}
 
 
 async def test_two_processes_share_the_work_and_send_nothing_twice(

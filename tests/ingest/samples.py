@@ -1,0 +1,752 @@
+"""Bounces in the manner of many systems: our own words and addresses, what each must be read as.
+
+`BOUNCES` holds name -> (raw message, {failed address: category}).  The shapes follow what the
+systems are documented to write; no line is anybody's mail.
+"""
+
+# ruff: noqa: E501  (a sample stands as it is sent)
+
+from __future__ import annotations
+
+import base64
+
+from tests.ingest.letters import LETTER, group, letter, notice, report
+
+Expected = dict[str, str]
+BOUNCES: dict[str, tuple[bytes, Expected]] = {}
+
+
+def _sample(name: str, raw: bytes, **expected: str) -> None:
+    """`jo="bad_mailbox"` stands for jo@example.net."""
+    people = {f"{who.replace('__', '.')}@example.net": category for who, category in expected.items()}
+    BOUNCES[name] = raw, people
+
+
+def _coded(text: str, charset: str, subject: str, *, kind: str = "text/plain", sender: str = "Postmaster <postmaster@mx.example.org>") -> bytes:
+    body = base64.encodebytes(text.encode(charset, "xmlcharrefreplace")).decode()
+    words = base64.b64encode(subject.encode(charset)).decode()
+    headers = [
+        f"From: {sender}",
+        "To: news@example.com",
+        f"Subject: =?{charset}?B?{words}?=",
+        "MIME-Version: 1.0",
+        f"Content-Type: {kind}; charset={charset}",
+        "Content-Transfer-Encoding: base64",
+    ]
+    return letter(headers, body)
+
+
+RETURNED = f"\n\n------ This is a copy of the message, including all the headers. ------\n\n{LETTER}"
+
+_sample("exim-multiple-causes", notice(
+    """This message was created automatically by mail delivery software.
+
+A message that you sent could not be delivered to one or more of its
+recipients. This is a permanent error. The following address(es) failed:
+
+  jo@example.net
+    host mx.example.net [192.0.2.5]
+    SMTP error from remote mail server after RCPT TO:<jo@example.net>:
+    550 5.1.1 <jo@example.net>: no mailbox of that name
+  kim@example.net
+    mailbox is full: retry timeout exceeded
+  lee@example.net
+    host mx.example.net [192.0.2.5]
+    SMTP error from remote mail server after end of data:
+    554 5.7.1 spam score too high""" + RETURNED, subject="Mail delivery failed: returning message to sender"),
+    jo="bad_mailbox", kim="mailbox_full", lee="spam_content")
+
+_sample("exim-unrouteable", notice(
+    """A message that you sent could not be delivered to one or more of its
+recipients. This is a permanent error. The following address(es) failed:
+
+  jo@example.net
+    Unrouteable address""" + RETURNED), jo="bad_mailbox")
+
+_sample("exim-ultimately-generated", notice(
+    """The following address(es) failed:
+
+  inner@example.org
+    (ultimately generated from jo@example.net)
+    SMTP error from remote mail server after RCPT TO:<inner@example.org>:
+    host mx.example.org [192.0.2.6]: 550 No such person at this address""" + RETURNED))
+BOUNCES["exim-ultimately-generated"] = BOUNCES["exim-ultimately-generated"][0], {"inner@example.org": "bad_mailbox"}
+
+_sample("qmail", notice(
+    """Hi. This is the qmail-send program at mail.example.org.
+I'm afraid I wasn't able to deliver your message to the following addresses.
+This is a permanent error; I've given up. Sorry it didn't work out.
+
+<jo@example.net>:
+192.0.2.7 does not like recipient.
+Remote host said: 550 5.1.1 unknown or illegal alias: jo@example.net
+Giving up on 192.0.2.7.
+
+<kim@example.net>:
+Sorry, no mailbox here by that name. (#5.1.1)
+
+--- Below this line is a copy of the message.
+
+""" + LETTER, subject="failure notice"), jo="bad_mailbox", kim="bad_mailbox")
+
+_sample("qmail-connect", notice(
+    """<jo@example.net>:
+Sorry, I couldn't find any host named example.net. (#5.1.2)
+
+--- Below this line is a copy of the message.
+
+""" + LETTER, subject="failure notice"), jo="bad_domain")
+
+_sample("qmail-ldap-full", notice(
+    """Hi. This is the deliver program at mail.example.org.
+
+<jo@example.net>:
+The users mailfolder is over the allowed quota (size). (#5.2.2)
+
+--- Enclosed is a copy of the message.
+
+""" + LETTER, subject="failure notice"), jo="mailbox_full")
+
+_sample("postfix-no-dsn", notice(
+    """This is the mail system at host out.example.org.
+
+I'm sorry to have to inform you that your message could not
+be delivered to one or more recipients.
+
+For further assistance, please send mail to <postmaster>
+
+                   The mail system
+
+<jo@example.net>: host mx.example.net[192.0.2.5] said: 452 4.2.2 Mailbox of
+    user is over quota (in reply to RCPT TO command)
+
+<kim@example.net> (expanded from <list@example.org>): unknown user: "kim" """),
+    jo="mailbox_full", kim="bad_mailbox")
+
+_sample("postfix-sender-blocked", report(
+    group(final_recipient="rfc822; jo@example.net", action="failed", status="5.0.0", remote_mta="dns; mx.example.net",
+          diagnostic_code="smtp; 554 mx.example.net ESMTP refused: 192.0.2.1 has a poor sending history")),
+    jo="reputation")
+
+_sample("postfix-tls", report(
+    group(final_recipient="rfc822; jo@example.net", action="failed", status="4.7.4",
+          diagnostic_code="X-Postfix; TLS is required, but was not offered by host mx.example.net[192.0.2.5]")),
+    jo="tls_required")
+
+_sample("postfix-mailbox-gone-vague", report(
+    group(final_recipient="rfc822; jo@example.net", action="failed", status="5.0.0", remote_mta="dns; mx.example.net",
+          diagnostic_code="smtp; 550 This recipient is not known to us")), jo="bad_mailbox")
+
+_sample("sendmail", notice(
+    """The original message was received at Mon, 6 May 2024 10:00:00 GMT
+from app.example.com [192.0.2.1]
+
+   ----- The following addresses had permanent fatal errors -----
+<jo@example.net>
+    (reason: 550 5.1.1 <jo@example.net>... User unknown)
+<kim@example.net>
+    (reason: 552 5.2.2 <kim@example.net>... Mailbox full)
+
+   ----- Transcript of session follows -----
+... while talking to mx.example.net.:
+>>> DATA
+<<< 550 5.1.1 <jo@example.net>... User unknown
+550 5.1.1 <jo@example.net>... User unknown
+<<< 552 5.2.2 <kim@example.net>... Mailbox full
+554 5.0.0 Service unavailable
+""", subject="Returned mail: see transcript for details"), jo="bad_mailbox", kim="mailbox_full")
+
+_sample("sendmail-host-unknown", notice(
+    """   ----- The following addresses had permanent fatal errors -----
+<jo@example.net>
+    (reason: 550 Host unknown)
+
+   ----- Transcript of session follows -----
+550 5.1.2 <jo@example.net>... Host unknown (Name server: example.net: host not found)
+""", subject="Returned mail: Host unknown (Name server: example.net: host not found)"), jo="bad_domain")
+
+_sample("sendmail-8.6", notice(
+    """The original message was received at Mon, 6 May 1996 10:00:00 -0500
+from app.example.com
+
+   ----- The following addresses had delivery problems -----
+jo@example.net  (unrecoverable error)
+
+   ----- Transcript of session follows -----
+... while talking to mx.example.net.:
+>>> RCPT To:<jo@example.net>
+<<< 550 <jo@example.net>... Name not in our directory
+
+   ----- Original message follows -----
+""" + LETTER, subject="Returned mail: User unknown"), jo="bad_mailbox")
+
+_sample("exchange-5.5", notice(
+    """Your message
+
+  To:      jo@example.net
+  Subject: Your invoice
+  Sent:    Mon, 6 May 2002 10:00:00 +0100
+
+did not reach the following recipient(s):
+
+jo@example.net on Mon, 6 May 2002 10:00:05 +0100
+    The recipient name is not recognized
+	The MTS-ID of the original message is: c=GB;a= ;p=EXAMPLE;l=MX0205061000
+    MSEXCH:IMS:EXAMPLE:HQ:MX 0 (000C05A6) Unknown Recipient
+""", sender="System Administrator <postmaster@mx.example.org>", subject="Undeliverable: Your invoice"), jo="bad_mailbox")
+
+_sample("exchange-2003", notice(
+    """Your message did not reach some or all of the intended recipients.
+
+      Subject:	Your invoice
+      Sent:	06/05/2004 10:00
+
+The following recipient(s) could not be reached:
+
+      jo@example.net on 06/05/2004 10:00
+            The e-mail account does not exist at the organization this message was sent to.  Check the e-mail address, or contact the recipient directly to find out the correct address.
+            <mx.example.net #5.1.1>
+""", sender="System Administrator <postmaster@mx.example.org>", subject="Undeliverable: Your invoice"), jo="bad_mailbox")
+
+_sample("exchange-2003-size", notice(
+    """The following recipient(s) could not be reached:
+
+      jo@example.net on 06/05/2004 10:00
+            This message is larger than the current system limit or the recipient's mailbox is full.  Create a shorter message body or remove attachments and try sending it again.
+            <mx.example.net #5.2.3>
+""", sender="System Administrator <postmaster@mx.example.org>", subject="Undeliverable: Your invoice"), jo="too_big")
+
+_sample("office365", notice(
+    """Your message to jo@example.net couldn't be delivered.
+
+jo wasn't found at example.net.
+
+news    Office 365    jo
+Action Required                                     Recipient
+Unknown To address
+
+How to Fix It
+The address may be misspelled or may not exist.
+
+More Info for Email Admins
+Status code: 550 5.1.10
+
+Reported error: 550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient jo@example.net not found by SMTP address lookup
+DSN generated by: X.prod.example
+""", sender="Microsoft Outlook <MicrosoftExchange329e71ec88ae4615bbc36ab6ce41109e@example.net>", subject="Undeliverable: Your invoice"), jo="bad_mailbox")
+
+_sample("exchange-german", notice(
+    """Fehler bei der Nachrichtenzustellung an folgende Empfänger oder Gruppen:
+
+jo@example.net<mailto:jo@example.net>
+Die eingegebene E-Mail-Adresse konnte nicht gefunden werden. Überprüfen Sie die E-Mail-Adresse des Empfängers.
+
+Diagnoseinformationen für Administratoren:
+Generierender Server: mx.example.org
+jo@example.net
+#550 5.1.1 RESOLVER.ADR.RecipNotFound; not found ##
+
+Ursprüngliche Nachrichtenkopfzeilen:
+
+Received: from app.example.com
+""", sender="Postmaster <postmaster@mx.example.org>", subject="Unzustellbar: Your invoice"), jo="bad_mailbox")
+
+_sample("exchange-french", notice(
+    """Échec de la remise pour ces destinataires ou groupes :
+
+jo@example.net<mailto:jo@example.net>
+La boîte aux lettres du destinataire est pleine et ne peut pas accepter de messages pour le moment.
+
+Informations de diagnostic pour les administrateurs :
+Serveur de génération : mx.example.org
+
+jo@example.net
+#554 5.2.2 mailbox full ##
+""", sender="Postmaster <postmaster@mx.example.org>", subject="Non remis : Your invoice"), jo="mailbox_full")
+
+_sample("exchange-spanish", notice(
+    """No se pudo entregar el mensaje a los siguientes destinatarios o grupos:
+
+jo@example.net<mailto:jo@example.net>
+No se encontró la dirección de correo electrónico que escribió.
+
+Información de diagnóstico para administradores:
+jo@example.net
+#550 5.1.1 RESOLVER.ADR.RecipNotFound; not found ##
+""", sender="Postmaster <postmaster@mx.example.org>", subject="No se puede entregar: Your invoice"), jo="bad_mailbox")
+
+_sample("domino", report(
+    group(final_recipient="rfc822;jo@example.net", action="failed", status="5.1.1",
+          diagnostic_code="X-Notes; User jo (jo@example.net) not listed in Domino Directory"),
+    text="Your message\n\n  Subject: Your invoice\n\nwas not delivered to:\n\n  jo@example.net\n\nbecause:\n\n  User jo (jo@example.net) not listed in Domino Directory\n"), jo="bad_mailbox")
+
+_sample("domino-japanese", report(
+    group(final_recipient="rfc822;jo@example.net", action="failed", status="5.0.0",
+          diagnostic_code="X-Notes; ユーザー jo (jo@example.net) は Domino ディレクトリにありません".encode("iso-2022-jp").decode("latin-1"))), jo="bad_mailbox")
+
+_sample("notes", notice(
+    """------- Failure Reasons  --------
+
+User jo not listed in public Name & Address Book
+jo@example.net
+
+------- Returned Message --------
+
+Received: from app.example.com
+""", sender="Postmaster <postmaster@mx.example.org>", subject="DELIVERY FAILURE: User jo not listed in public Name & Address Book"), jo="bad_mailbox")
+
+_sample("groupwise", notice(
+    """The message that you sent was undeliverable to the following:
+	jo (user not found)
+
+Possibly truncated original message follows:
+
+""" + LETTER.replace("nobody@", "jo@"), sender="Mailer-Daemon@example.net", subject="Message status - undeliverable"), jo="bad_mailbox")
+
+_sample("groupwise-full", notice(
+    """The message that you sent was undeliverable to the following:
+	jo@example.net (mailbox is full)
+
+Possibly truncated original message follows:
+
+""" + LETTER, subject="Message status - undeliverable"), jo="mailbox_full")
+
+_sample("courier", notice(
+    """This is a delivery status notification from mx.example.org,
+running the Courier mail server, version 0.73.
+
+The original message was received on Mon, 06 May 2024 10:00:00 GMT
+from app.example.com (app.example.com [192.0.2.1])
+
+---------------------------------------------------------------------------
+
+                           UNDELIVERABLE MAIL
+
+Your message to the following recipients cannot be delivered:
+
+<jo@example.net>:
+    mx.example.net [192.0.2.5]:
+>>> RCPT TO:<jo@example.net>
+<<< 550 User does not exist in this place.
+
+---------------------------------------------------------------------------
+
+If your message was also sent to additional recipients, their delivery
+status is not included in this report.
+""", subject="NOTICE: mail delivery status."), jo="bad_mailbox")
+
+_sample("mailmarshal", notice(
+    """Your message:
+   From:    news@example.com
+   Subject: Your invoice
+
+Could not be delivered because of
+
+550 5.1.1 User unknown
+
+The following recipients were affected:
+    jo@example.net
+""", sender="postmaster@mx.example.org (MailMarshal)", subject="Undeliverable Mail: \"Your invoice\""), jo="bad_mailbox")
+
+_sample("imail", notice(
+    """Unknown user: jo@example.net
+
+Original message follows.
+
+""" + LETTER, sender="Postmaster <postmaster@mx.example.org>", subject="Undeliverable Mail", more=["X-Mailer: <SMTP32 v8.22>"]), jo="bad_mailbox")
+
+_sample("imail-full", notice(
+    """User mailbox exceeds allowed size: jo@example.net
+
+Original message follows.
+
+""" + LETTER, sender="Postmaster <postmaster@mx.example.org>", subject="Undeliverable Mail", more=["X-Mailer: <SMTP32 v8.22>"]), jo="mailbox_full")
+
+_sample("james", notice(
+    """Hi. This is the James mail server at mx.example.org.
+I'm afraid I wasn't able to deliver your message to the following addresses.
+This is a permanent error; I've given up. Sorry it didn't work out.  Below
+I include the list of recipients and the reason why I was unable to deliver
+your message.
+
+Failed recipient(s):
+jo@example.net
+
+Error message:
+550 5.1.1 no such account here
+
+Message details:
+  Subject: Your invoice
+  From: news@example.com
+""", sender="postmaster@mx.example.org", subject="[BOUNCE] Your invoice"), jo="bad_mailbox")
+
+_sample("opensmtpd", notice(
+    """Hi!
+
+This is the MAILER-DAEMON, please DO NOT REPLY to this email.
+
+An error has occurred while attempting to deliver a message for
+the following list of recipients:
+
+jo@example.net: 550 Invalid recipient
+kim@example.net: 552 5.2.2 Over quota
+
+Below is a copy of the original message:
+
+""" + LETTER, subject="Delivery status notification: error"), jo="bad_mailbox", kim="mailbox_full")
+
+_sample("dragonfly", notice(
+    """This is the DragonFly Mail Agent v0.13 at out.example.org.
+
+There was an error delivering your mail to <jo@example.net>.
+
+mx.example.net [192.0.2.5] did not like our RCPT TO:
+550 5.2.1 mailbox disabled
+
+Original message headers follow.
+
+""" + LETTER, subject="Mail delivery failed"), jo="mailbox_disabled")
+
+_sample("gmail-dsn", report(
+    group(final_recipient="rfc822; jo@example.net", action="failed", status="5.1.1", remote_mta="dns; mx.example.net. (192.0.2.5, the server for the domain example.net.)",
+          diagnostic_code="smtp; 550-5.1.1 The email account that you tried to reach does not exist. Please try 550-5.1.1 double-checking the recipient's email address for typos or 550 5.1.1 unnecessary spaces."),
+    text="** Address not found **\n\nYour message wasn't delivered to jo@example.net because the address couldn't be found, or is unable to receive mail."), jo="bad_mailbox")
+
+_sample("gmail-no-domain", report(
+    group(final_recipient="rfc822; jo@example.net", action="failed", status="4.0.0",
+          diagnostic_code="smtp; DNS Error: DNS type 'mx' lookup of example.net responded with code NXDOMAIN Domain name not found: example.net")), jo="bad_domain")
+
+_sample("gmail-old", notice(
+    """Delivery to the following recipient failed permanently:
+
+     jo@example.net
+
+Technical details of permanent failure:
+Google tried to deliver your message, but it was rejected by the recipient domain. The error that the other server returned was: 550 550 No mailbox by that name is currently available (state 14).
+
+----- Original message -----
+
+""" + LETTER, sender="Mail Delivery Subsystem <mailer-daemon@googlemail.com>", subject="Delivery Status Notification (Failure)"), jo="bad_mailbox")
+
+_sample("yahoo", notice(
+    """Sorry, we were unable to deliver your message to the following address.
+
+<jo@example.net>:
+Remote host said:
+550 5.2.1 This mailbox is disabled.
+ [RCPT_TO]
+
+--- Below this line is a copy of the message.
+
+""" + LETTER, sender="MAILER-DAEMON@yahoo.com", subject="Failure Notice"), jo="mailbox_disabled")
+
+_sample("aol", report(
+    group(final_recipient="rfc822; jo@example.net", action="failed", status="5.1.1", diagnostic_code="smtp; 550 5.1.1 <jo@example.net>: Recipient address rejected: example.net"),
+    text="Your message could not be delivered."), jo="bad_mailbox")
+
+_sample("amazon-ses-bounce", report(
+    group(final_recipient="rfc822;jo@example.net", action="failed", status="5.1.1", diagnostic_code="smtp; 550 5.1.1 user unknown"),
+    text="An error occurred while trying to deliver the mail to the following recipients:\njo@example.net", subject="Delivery Status Notification (Failure)"), jo="bad_mailbox")
+
+_sample("workmail", notice(
+    """Technical report:
+
+Reporting-MTA: dns; a.example.org
+
+Final-Recipient: rfc822;jo@example.net
+Original-Recipient: rfc822;jo@example.net
+Action: failed
+Status: 5.2.2
+Diagnostic-Code: smtp; 552 5.2.2 recipient storage quota reached
+Remote-MTA: dns; mx.example.net
+""", sender="Mail Delivery Subsystem <postmaster@a.example.org>", subject="Undeliverable: Your invoice"), jo="mailbox_full")
+
+_sample("zoho", notice(
+    """This message was created automatically by mail delivery software.
+ A message that you sent could not be delivered to one or more of its recipients. This is a permanent error.
+
+jo@example.net Invalid Address, ERROR_CODE :550, ERROR_CODE :5.1.1 user unknown
+
+Received:from app.example.com by out.example.com
+""", sender="mailer-daemon@mail.example.org", subject="Undelivered Mail Returned to Sender"), jo="bad_mailbox")
+
+_sample("yandex", report(
+    group(final_recipient="rfc822; jo@example.net", original_recipient="rfc822;jo@example.net", action="failed", status="5.1.1",
+          diagnostic_code="smtp; 550 5.7.1 No such user!"),
+    text="This is the mail system at host mail.example.org.\n\n<jo@example.net>: host mx.example.net[192.0.2.5] said: 550 5.7.1 No such user!\n"), jo="bad_mailbox")
+
+_sample("mailru", notice(
+    """Это письмо создано автоматически сервером, отвечать на него не нужно.
+
+К сожалению, Ваше письмо не может быть доставлено одному или нескольким получателям:
+
+**********************
+jo@example.net
+Ошибка: превышен размер ящика получателя
+**********************
+""", sender="mailer-daemon@example.ru", subject="Недоставленное сообщение"), jo="mailbox_full")
+
+_sample("russian-unknown", _coded(
+    "Ваше письмо не доставлено следующим получателям:\n\n<jo@example.net>\n    пользователь не найден\n",
+    "koi8-r", "Письмо не доставлено"), jo="bad_mailbox")
+
+_sample("qq", _coded(
+    "<html><body><p>您发送的邮件被退回</p><p>收件人邮件地址（jo@example.net）不存在，邮件无法送达。</p><p>host mx.example.net said: 550 Mailbox not found</p></body></html>",
+    "gbk", "系统退信", kind="text/html", sender="PostMaster@qq.com"), jo="bad_mailbox")
+
+_sample("netease", _coded(
+    "<html><body><p>抱歉，您的邮件被退回来了……</p><table><tr><td>收件人：</td><td>jo@example.net</td></tr><tr><td>退信原因：</td><td>对方邮箱已满 (552 mailbox full)</td></tr></table></body></html>",
+    "gb2312", "系统退信/Systems bounce", kind="text/html", sender="Postmaster@163.com"), jo="mailbox_full")
+
+_sample("chinese-gateway", _coded(
+    "尊敬的用户：\n\n您的邮件未能成功投递到以下地址：\n\n  jo@example.net\n\n失败原因：该用户已被停用\n", "utf-8", "退信通知"), jo="mailbox_disabled")
+
+_sample("aliyun", _coded(
+    "您好，\n\n邮件发送失败，收件人：jo@example.net\n原因：554 域名不存在\n", "utf-8", "退信：Your invoice", sender="mailer-daemon@mail.example.cn"), jo="bad_domain")
+
+_sample("japanese-iso2022", _coded(
+    "下記の宛先へメールを送信できませんでした。\n\n<jo@example.net>\n    ユーザが存在しません\n", "iso-2022-jp", "メール配信エラー"), jo="bad_mailbox")
+
+_sample("japanese-full", _coded(
+    "次のあて先にメールを届けることができませんでした。\n\n  jo@example.net\n\n理由: 受信者のメールボックスの容量が超過しています。\n", "iso-2022-jp", "配信エラー"), jo="mailbox_full")
+
+_sample("kddi", notice(
+    """Your mail sent on: Mon, 6 May 2024 10:00:00
+
+Could not be delivered to: <jo@example.net>
+
+As their mailbox is full.
+
+""" + LETTER, sender="no-reply@app.example.org", subject="Mail System Error - Returned Mail"), jo="mailbox_full")
+
+_sample("ezweb", notice(
+    """The user(s) account is disabled.
+
+<jo@example.net>: 550 user unknown
+
+    ----- Original message follows -----
+
+""" + LETTER, sender="Postmaster <Postmaster@ezweb.example.jp>", subject="Mail System Error - Returned Mail"), jo="bad_mailbox")
+
+_sample("verizon-mms", notice(
+    """Error: Reason: Recipient address unknown
+
+Message could not be delivered to mobile.
+
+  jo@example.net
+
+""", sender="post_master@vtext.example.com", subject="Undeliverable Message"), jo="bad_mailbox")
+
+_sample("interscan", notice(
+    """****** Message from InterScan E-Mail Gateway ******
+
+The following mail could not be delivered.
+Reason: jo@example.net: 550 mailbox not found
+
+******************     End of message     ***************
+""", sender="InterScan Notification <mailgw@mx.example.org>", subject="Mail could not be delivered"), jo="bad_mailbox")
+
+_sample("mimecast-text", notice(
+    """The following mail could not be delivered by Mimecast.
+
+Recipient: jo@example.net
+Reason: 550 Rejected - mailbox does not exist
+
+-----END-----
+""", sender="postmaster@mx.example.org", subject="[Postmaster] Email Delivery Failure"), jo="bad_mailbox")
+
+_sample("mcafee", notice(
+    """--- The following addresses had delivery problems ---
+
+<jo@example.net>   (User unknown jo@example.net)
+
+--------------Boundary-00=_00000000--
+""", sender="Postmaster <postmaster@mx.example.org>", subject="WebShield Virus Scanner: Unable to deliver"), jo="bad_mailbox")
+
+_sample("surfcontrol", notice(
+    """Your message could not be sent.
+A transcript of the attempts to send the message follows.
+The number of attempts made: 1
+Addressed To: jo@example.net
+
+Mon 6 May 2024 10:00:00
+Failed to send to identified host,
+jo@example.net: [192.0.2.5], 550 jo@example.net... No such user
+--- Message non-deliverable.
+""", sender="Mail Delivery System <postmaster@mx.example.org>", subject="Message Delivery Failure"), jo="bad_mailbox")
+
+_sample("barracuda", report(
+    group(final_recipient="rfc822; jo@example.net", action="failed", status="5.7.1", diagnostic_code="smtp; 550 5.7.1 Message blocked by the mail filter: content 00000-11-2")),
+    jo="spam_content")
+
+_sample("activehunter", notice(
+    """A message that you sent could not be delivered to all of its recipients.
+
+  >>> 550 sorry, no mailbox here by that name (#5.1.1 - chkusr)
+
+This is the following address(es) failed:
+
+jo@example.net
+""", sender="MAILER-DAEMON <postmaster@mx.example.org>", subject="FAILURE NOTICE :"), jo="bad_mailbox")
+
+_sample("1und1", notice(
+    """This message was created automatically by mail delivery software.
+
+A message that you sent could not be delivered to one or more of
+its recipients. This is a permanent error. The following address
+failed:
+
+jo@example.net:
+SMTP error from remote server for RCPT TO command, host: mx.example.net (192.0.2.5) reason: 550 5.7.1 unknown recipient
+
+--- The header of the original message is following. ---
+
+""" + LETTER, subject="Mail delivery failed: returning message to sender"), jo="bad_mailbox")
+
+_sample("gmx", notice(
+    """This message was created automatically by mail delivery software.
+
+A message that you sent could not be delivered to one or more of
+its recipients. This is a permanent error. The following address
+failed:
+
+"jo@example.net":
+SMTP error from remote server after RCPT command:
+host: mx.example.net
+5.1.1 <jo@example.net>... User is unknown {mx105}
+
+--- The header of the original message is following. ---
+
+""" + LETTER, subject="Mail delivery failed: returning message to sender"), jo="bad_mailbox")
+
+_sample("mdaemon", notice(
+    """The attached message had PERMANENT fatal delivery errors!
+
+After one or more unsuccessful delivery attempts the attached message has
+been removed from the mail queue on this server.
+
+--- Session Transcript ---
+ Mon 2024-05-06 10:00:00: --> RCPT TO:<jo@example.net>
+ Mon 2024-05-06 10:00:00: <-- 550 <jo@example.net>, Recipient unknown
+ Mon 2024-05-06 10:00:00: --> QUIT
+--- End Transcript ---
+""", sender="MDaemon at mx.example.org <MDaemon@mx.example.org>", subject="Permanent Delivery Failure"), jo="bad_mailbox")
+
+_sample("communigate", notice(
+    """Failed to deliver to 'jo@example.net'
+LOCAL module(account jo) reports:
+ mailbox is full
+""", sender="MAILER-DAEMON@mx.example.org", subject="Undeliverable mail: Your invoice"), jo="mailbox_full")
+
+_sample("messaging-server", notice(
+    """This report relates to a message you sent with the following header fields:
+
+  Message-id: <letter.1@example.com>
+  From: News <news@example.com>
+  To: jo@example.net
+  Subject: Your invoice
+
+Your message cannot be delivered to the following recipients:
+
+  Recipient address: jo@example.net
+  Reason: Remote SMTP server has rejected address
+  Diagnostic code: smtp;550 5.1.1 No such recipient
+  Remote system: dns;mx.example.net (TCP|192.0.2.1|1|192.0.2.5|25)
+""", sender="Internet Mail Delivery <postmaster@mx.example.org>", subject="Delivery Notification: Delivery has failed"), jo="bad_mailbox")
+
+_sample("powermta", report(
+    group(final_recipient="rfc822;jo@example.net", action="failed", status="5.2.2 (mailbox full)", remote_mta="dns;mx.example.net (192.0.2.5)",
+          diagnostic_code="smtp;552 5.2.2 The mailbox is full", x_powermta_bouncecategory="quota-issues"),
+    text="Hello, this is the mail server on out.example.org.\n\nI am sending you this message to inform you on the delivery status of a message you previously sent."), jo="mailbox_full")
+
+_sample("sendgrid", report(
+    group(final_recipient="rfc822; jo@example.net", original_recipient="rfc822; jo@example.net", action="failed", status="Unable to resolve MX host example.net", diagnostic_code="Unable to resolve MX host example.net"),
+    text="This is an automatically generated message from SendGrid.\n\nI'm sorry to have to tell you that your message was not able to be delivered to one of its intended recipients."), jo="bad_domain")
+
+_sample("scalix", notice(
+    """Note:  This message was not delivered to the following recipients:
+
+   jo@example.net
+      The recipient is not registered on this system.
+""", sender="Mail Administrator <postmaster@mx.example.org>", subject="Undelivered: Your invoice"), jo="bad_mailbox")
+
+_sample("smtp-gateway-html-only", letter(
+    ["From: Mail Delivery <postmaster@mx.example.org>", "To: news@example.com", "Subject: Delivery failure", "MIME-Version: 1.0", "Content-Type: text/html; charset=utf-8"],
+    "<html><head><style>p{x:y}</style></head><body><h3>Delivery failure</h3><p>We could not deliver your message to:</p><ul><li><a href='mailto:jo@example.net'>jo@example.net</a></li></ul><p>Server answer: <code>550&nbsp;5.1.1 this user is not known here</code></p></body></html>"),
+    jo="bad_mailbox")
+
+_sample("two-groups-two-causes", report(
+    group(final_recipient="rfc822; jo@example.net", action="failed", status="5.1.1", diagnostic_code="smtp; 550 5.1.1 no such user"),
+    group(final_recipient="rfc822; kim@example.net", action="failed", status="5.7.1", diagnostic_code="smtp; 554 5.7.1 refused: bad reputation of 192.0.2.1")),
+    jo="bad_mailbox", kim="reputation")
+
+_sample("two-groups-one-delivered", report(
+    group(final_recipient="rfc822; ok@example.net", action="delivered", status="2.0.0"),
+    group(final_recipient="rfc822; jo@example.net", action="failed", status="5.4.4", diagnostic_code="X-Postfix; Host or domain name not found. Name service error for name=example.net type=AAAA: Host not found")),
+    jo="bad_domain")
+
+_sample("portuguese", notice(
+    """A sua mensagem não pôde ser entregue aos seguintes destinatários:
+
+<jo@example.net>: usuário desconhecido
+""", sender="Postmaster <postmaster@mx.example.br>", subject="Mensagem não entregue"), jo="bad_mailbox")
+
+_sample("italian", notice(
+    """Il messaggio non è stato recapitato ai seguenti destinatari:
+
+jo@example.net
+   casella piena
+""", sender="Postmaster <postmaster@mx.example.it>", subject="Mancata consegna"), jo="mailbox_full")
+
+_sample("polish", notice(
+    """Wiadomość nie została dostarczona do następujących odbiorców:
+
+<jo@example.net>: 550 5.1.1 nie ma takiego użytkownika
+""", sender="Postmaster <postmaster@mx.example.pl>", subject="Niedostarczona wiadomość"), jo="bad_mailbox")
+
+_sample("dutch", notice(
+    """Uw bericht kon niet worden afgeleverd aan de volgende ontvanger:
+
+jo@example.net: gebruiker onbekend
+""", sender="Postmaster <postmaster@mx.example.nl>", subject="Bericht niet afgeleverd"), jo="bad_mailbox")
+
+_sample("korean", _coded(
+    "다음 수신자에게 메일을 전달할 수 없습니다.\n\njo@example.net\n\n원인: 존재하지 않는 사용자입니다.\n", "euc-kr", "메일 전송 실패 알림"), jo="bad_mailbox")
+
+_sample("unknown-name-sender", notice(
+    """Your message could not be delivered to the following recipient:
+
+jo@example.net
+    550 5.1.1 recipient unknown
+
+--- original message headers ---
+
+""" + LETTER, sender="Acme Relay <relay-system@mx.example.org>", subject="Message not delivered", more=["Auto-Submitted: auto-replied"]), jo="bad_mailbox")
+
+_sample("null-sender-unknown-name", notice(
+    """We tried to hand over your mail but the other side refused:
+
+  jo@example.net: 550 user is unknown
+""", sender="Post Office <office@mx.example.org>", subject="Problem with your mail", more=["Return-Path: <>", "Auto-Submitted: auto-generated"]), jo="bad_mailbox")
+
+_sample("loop", report(
+    group(final_recipient="rfc822; jo@example.net", action="failed", status="5.4.6", diagnostic_code="X-Postfix; mail for example.net loops back to myself")), jo="system")
+
+_sample("expired-connect", report(
+    group(final_recipient="rfc822; jo@example.net", action="failed", status="4.4.1", diagnostic_code="X-Postfix; connect to mx.example.net[192.0.2.5]:25: Connection timed out")), jo="expired")
+
+_sample("expired-greylisted", report(
+    group(final_recipient="rfc822; jo@example.net", action="failed", status="4.7.1", diagnostic_code="smtp; 451 4.7.1 Greylisting in action, come back later")), jo="greylisted")
+
+_sample("relay-denied", report(
+    group(final_recipient="rfc822; jo@example.net", action="failed", status="5.7.1", diagnostic_code="smtp; 554 5.7.1 <jo@example.net>: Relay access denied")), jo="relay_denied")
+
+_sample("code-says-user-words-say-rate", report(
+    group(final_recipient="rfc822; jo@example.net", action="failed", status="5.1.1", diagnostic_code="smtp; 550 5.1.1 too many recipients from you this hour")), jo="rate_limit")
+
+_sample("only-status", report(
+    group(final_recipient="rfc822; jo@example.net", action="failed", status="5.1.1"), text="Undeliverable."), jo="bad_mailbox")
+
+_sample("no-returned-mail", letter(
+    ["From: MAILER-DAEMON@mx.example.org", "To: news@example.com", "Subject: Delivery Status Notification", "MIME-Version: 1.0", "Content-Type: multipart/report; report-type=delivery-status; boundary=b1"],
+    "--b1\n\nSorry.\n--b1\nContent-Type: message/delivery-status\n\nReporting-MTA: dns;mx.example.org\n\nFinal-Recipient: rfc822;jo@example.net\nAction: failed\nStatus: 5.2.1\nDiagnostic-Code: smtp;550 5.2.1 account of this user was closed\n--b1--\n"), jo="mailbox_disabled")
