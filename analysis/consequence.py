@@ -149,7 +149,7 @@ def withhold(
     """
     address, verdict = bytes(delivery.address_hash), ground.verdict
     if reason is Reason.SOFT_BOUNCE and address not in suppression.count_soft_bounces(
-        tx, [address], ground.at, limits
+        tx, [address], ground.at, limits, late=True
     ):
         return False
     until = limits.until(reason, ground.at, verdict.category if verdict else None)

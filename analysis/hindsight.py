@@ -1,10 +1,10 @@
 """Hindsight: what stored facts hold against an address, when they are judged again.
 
-Owns the words of a replay (`Judged`, `Effect`, `Change`) and its most delicate step, taking an
-address off the list.  An entry is lifted only if Carom itself made it from a report or a reply
-that we still have and no stored fact about the address supports it today; entries made by people,
-by links or from what retention has taken stay.  It is put on only where nothing since speaks
-against it: no later delivery stayed, nobody took it off by hand.
+Owns the most delicate step of a replay, taking an address off the list.  An entry is lifted only
+if Carom itself made it from a report or a reply that we still have and no stored fact about the
+address supports it today; entries made by people, by links or from what retention has taken stay.
+It is put on only where nothing since speaks against it: no later delivery stayed, nobody took it
+off by hand.
 
 A stored row does not say whether its rule suppresses, so rows count as support when they might;
 `Memory` names those that were read again and hold nothing after all.
@@ -13,21 +13,21 @@ A stored row does not say whether its rule suppresses, so rows count as support 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select
 
 from analysis import suppression
+from analysis.amends import ACTOR, Effect, Memory
 from analysis.consequence import COMPLAINTS
 from analysis.facts import Kind
 from analysis.lifecycle import State
-from analysis.schema import attempts, audit, deliveries, reports
+from analysis.schema import attempts, audit, deliveries, reports, soft_bounces
 from analysis.suppression import DAY, EVERY_STREAM, Lift, Reason, Suppression
 from analysis.verdict import Fault, Severity
 
-ACTOR = "carom replay"
 OURS = "carom"
 """Who makes entries from facts; ours alone are lifted."""
 
@@ -35,79 +35,6 @@ MOST_FACTS = 500
 """Facts of one address that are looked at, newest first."""
 
 _BY_REPORT = re.compile(r"unsubscribed by \w+")  # a click is told in more words, and stands
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """What a fact was or is taken for; words of the contract, None where they do not apply."""
-
-    kind: str
-    category: str | None
-    fault: str | None
-    severity: str | None
-    rule: str | None
-    address: str | None = None
-
-    @classmethod
-    def of(cls, row: Any, kind: str | None = None) -> Judged:
-        """From a row of `reports` or (with its kind given) of `attempts`."""
-        named = row.address if kind is None else None
-        return cls(kind or row.kind, row.category, row.fault, row.severity, row.rule, named)
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """What changes outside the fact: `lifted` or `suppressed` (a reason), `state` (a state)."""
-
-    what: str
-    to: str
-    entry: Suppression | None = None  # lifted or made
-    before: str | None = None  # the state
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A fact that is judged otherwise today, and what follows."""
-
-    at: float
-    source: str  # report | smtp
-    raw_id: str | None
-    delivery_id: str | None
-    recipient: str | None
-    old: Judged | None  # None: had not been read, or not as this
-    new: Judged | None  # None: is no longer seen
-    effects: tuple[Effect, ...] = ()
-    entered: bytes | None = None  # the identity of a report that is new
-
-
-@dataclass(slots=True)
-class Memory:
-    """What one replay has to remember from one piece of work to the next."""
-
-    withdrawn: set[str] = field(default_factory=set)  # facts that hold nothing, whatever rows say
-    entered: set[bytes] = field(default_factory=set)  # identities new in a rehearsal
-    told: set[tuple[str, ...]] = field(default_factory=set)  # effects of a rehearsal
-
-    def rehearsed(self, changes: Sequence[Change]) -> list[Change]:
-        """Changes that were rolled back, without effects that earlier ones have had already."""
-        for change in changes:
-            if change.entered is not None:
-                self.entered.add(change.entered)
-        return [replace(change, effects=self._untold(change)) for change in changes]
-
-    def _untold(self, change: Change) -> tuple[Effect, ...]:
-        about = {
-            effect: (effect.what, effect.to, _subject(change, effect)) for effect in change.effects
-        }
-        fresh = tuple(effect for effect, told in about.items() if told not in self.told)
-        self.told.update(about.values())
-        return fresh
-
-
-def _subject(change: Change, effect: Effect) -> str:
-    if effect.entry is None:
-        return change.delivery_id or ""
-    return f"{effect.entry.address_hash.hex()} {effect.entry.stream}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +141,16 @@ def lift_unheld(
             )
 
 
+def unmark(tx: Connection, delivery: Any, at: float, memory: Memory) -> None:
+    """Take back the soft mark of a fact's day, unless another fact of that day made it too."""
+    address, day = bytes(delivery.address_hash), int(at // DAY)
+    facts = [held for held in facts_about(tx, address) if held.key not in memory.withdrawn]
+    if any(h.reason is Reason.SOFT_BOUNCE and int(h.at // DAY) == day for h in facts):
+        return
+    mark = (soft_bounces.c.address_hash == address, soft_bounces.c.day == day)
+    tx.execute(delete(soft_bounces).where(*mark))
+
+
 def _may_lift(tx: Connection, entry: Suppression, address: bytes) -> bool:
     """Whether we made it, from a fact about a delivery that is still stored."""
     if entry.actor != OURS or entry.delivery_id is None or entry.reason is Reason.MANUAL:
@@ -307,24 +244,3 @@ def listed(tx: Connection, delivery: Any, now: float) -> bool:
 
 def _entries(tx: Connection, address: bytes, now: float) -> list[Suppression]:
     return suppression.standing(tx, [address], now).get(address, [])
-
-
-def audit_row(change: Change, now: float) -> dict[str, Any]:
-    """The audit of a fact judged anew; what follows is audited by those who do it."""
-    return {
-        "at": now,
-        "actor": ACTOR,
-        "action": "replay.rejudge",
-        "subject": change.delivery_id or change.raw_id or "",
-        "reason": f"{named(change.old)} -> {named(change.new)}",
-        "data": {"source": change.source, "raw_id": change.raw_id},
-    }
-
-
-def named(judged: Judged | None) -> str:
-    """`bad_mailbox (no-such-user/unknown)`; the kind where there is no category."""
-    if judged is None:
-        return "nothing"
-    if judged.category is None:
-        return judged.kind
-    return f"{judged.category} ({judged.rule})"

@@ -14,10 +14,11 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from analysis import hindsight, suppression
+from analysis.amends import Change, Judged, Memory, audit_row
 from analysis.consequence import Ground, withhold
 from analysis.decide import after_attempt, held_against
 from analysis.erase import ERASED
-from analysis.hindsight import FINAL_ATTEMPT, Change, Judged, Memory
+from analysis.hindsight import FINAL_ATTEMPT
 from analysis.lifecycle import Fact, State
 from analysis.reply import Reply, Stage
 from analysis.schema import attempts, audit, deliveries
@@ -88,12 +89,14 @@ def rejudge(
             withhold(tx, row, held, ground, now, limits)
     if _withdraws(row, held):
         memory.withdrawn.add(hindsight.attempt_key(row.id, row.epoch))
+        if was is Reason.SOFT_BOUNCE:
+            hindsight.unmark(tx, row, row.ended_at, memory)
         hindsight.lift_unheld(tx, row, memory, now, limits)
     effects = hindsight.effects(before, hindsight.standing(tx, row, now))
     if not changed and not effects:
         return []
     change = replace(_change(row, verdict), effects=effects)
-    tx.execute(insert(audit).values(hindsight.audit_row(change, now)))
+    tx.execute(insert(audit).values(audit_row(change, now)))
     return [change]
 
 

@@ -23,10 +23,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from analysis import hindsight, ledger, suppression
+from analysis.amends import Change, Effect, Judged, Memory, audit_row
 from analysis.consequence import blame, follow, held_against
 from analysis.erase import ERASED
 from analysis.facts import Arrival, ReportedRecipient
-from analysis.hindsight import Change, Judged, Memory
 from analysis.schema import audit, deliveries, raw_inbound, reports
 from analysis.suppression import Reason
 
@@ -121,7 +121,10 @@ def reread(
         _store(tx, pair, new_id)
     for pair in changed if delivery is not None else ():
         _follow(tx, arrival, pair, delivery, now, limits)
-    if delivery is not None and any(pair.withdraws for pair in found.pairs):
+    withdrawn = [pair for pair in found.pairs if pair.withdraws]
+    if any(pair.was_held is Reason.SOFT_BOUNCE for pair in withdrawn):
+        hindsight.unmark(tx, delivery, arrival.received_at, memory)
+    if withdrawn:
         hindsight.lift_unheld(tx, delivery, memory, now, limits)
     if found.raw:
         tx.execute(
@@ -132,7 +135,7 @@ def reread(
         after = hindsight.standing(tx, delivery, now)
         changes = _with_effects(changes, hindsight.effects(before, after), arrival, found)
     if changes:
-        tx.execute(insert(audit), [hindsight.audit_row(change, now) for change in changes])
+        tx.execute(insert(audit), [audit_row(change, now) for change in changes])
     return changes
 
 
@@ -266,7 +269,7 @@ _JUDGED = ("kind", "category", "fault", "severity", "rule", "address")
 
 def _with_effects(
     changes: list[Change],
-    effects: tuple[hindsight.Effect, ...],
+    effects: tuple[Effect, ...],
     arrival: Arrival,
     found: _Comparison,
 ) -> list[Change]:

@@ -218,6 +218,8 @@ soft_bounces = Table(
     metadata,
     Column("address_hash", LargeBinary(32), primary_key=True),
     Column("day", Integer, primary_key=True),  # days since 1970-01-01 UTC
+    # said in a bounce: the next host's acceptance, which went before it, does not contradict it
+    Column("late", Boolean, primary_key=True, default=False),
 )
 
 unknown_replies = Table(

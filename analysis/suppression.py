@@ -204,17 +204,21 @@ def lift(tx: Connection, order: Lift) -> list[Suppression]:
         tx.execute(delete(suppressions).where(matching))
         _note(tx, "lift", lifted, actor=order.actor, why=order.why, at=order.at)
     if Reason.SOFT_BOUNCE in order.reasons:
-        forget_soft_bounces(tx, [order.address_hash])
+        forget_soft_bounces(tx, [order.address_hash], late=True)
     return lifted
 
 
 def count_soft_bounces(
-    tx: Connection, hashes: Iterable[bytes], now: float, limits: Limits
+    tx: Connection, hashes: Iterable[bytes], now: float, limits: Limits, *, late: bool
 ) -> set[bytes]:
-    """Note a soft bounce today for each address; returns those with enough distinct days."""
+    """Note a soft bounce today for each address; returns those with enough distinct days.
+
+    `late`: said in a bounce, after the next host had accepted.
+    """
     today = int(now // DAY)
     addresses = sorted(set(hashes))
-    insert_once(tx, soft_bounces, [{"address_hash": h, "day": today} for h in addresses])
+    rows = [{"address_hash": h, "day": today, "late": late} for h in addresses]
+    insert_once(tx, soft_bounces, rows)
     repeated: set[bytes] = set()
     for chunk in chunks(addresses, IN_LIMIT):
         repeated.update(
@@ -225,16 +229,21 @@ def count_soft_bounces(
                     soft_bounces.c.day > today - int(limits.soft_window // DAY),
                 )
                 .group_by(soft_bounces.c.address_hash)
-                .having(func.count() >= limits.soft_days)
+                .having(func.count(soft_bounces.c.day.distinct()) >= limits.soft_days)
             ).scalars()
         )
     return repeated
 
 
-def forget_soft_bounces(tx: Connection, hashes: Iterable[bytes]) -> None:
-    """A success: whatever was soft has passed."""
+def forget_soft_bounces(tx: Connection, hashes: Iterable[bytes], *, late: bool = False) -> None:
+    """An acceptance: what was refused in a session has passed.
+
+    Bounces that follow acceptances are forgotten only with `late`, and otherwise by their age: a
+    gateway accepts every day for a mailbox behind it that is full.
+    """
     for chunk in chunks(sorted(set(hashes)), IN_LIMIT):
-        tx.execute(delete(soft_bounces).where(soft_bounces.c.address_hash.in_(chunk)))
+        of_these = soft_bounces.c.address_hash.in_(chunk)
+        tx.execute(delete(soft_bounces).where(of_these, *([] if late else [~soft_bounces.c.late])))
 
 
 def browse(

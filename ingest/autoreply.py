@@ -58,7 +58,12 @@ def is_marked(headers: Headers) -> bool:
 
 def is_away(mail: Mail) -> bool:
     """Whether a mailbox's owner, through software, says something about being there."""
-    return is_marked(mail.headers) or _AWAY.search(mail.headers.word("subject")[:300]) is not None
+    return is_marked(mail.headers) or is_about_absence(mail)
+
+
+def is_about_absence(mail: Mail) -> bool:
+    """Whether the subject says that somebody is away, whatever the header says."""
+    return _AWAY.search(mail.headers.word("subject")[:300]) is not None
 
 
 def is_challenge(mail: Mail) -> bool:

@@ -14,7 +14,6 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from itertools import islice
 
 from ingest import addresses
 from ingest.addresses import ADDRESS
@@ -73,6 +72,10 @@ _LISTED = re.compile(
     rf"\s{{0,30}}(?:<?{ADDRESS}>?\s{{0,3}}[,;]\s{{0,3}}){{1,50}}<?{ADDRESS}>?\s{{0,9}}"
 )
 _REFUSED = re.compile(r"<<< {0,4}[45]\d\d")
+_CONSEQUENCE = re.compile(
+    r"50[013] (?:\d\.\d\.\d )?.{0,40}(?:rcpt|recipient)|554 .{0,20}no valid recipients", re.IGNORECASE
+)
+"""What a system says to DATA after it refused everybody: no news of anybody."""
 _PARAGRAPH = re.compile(r"\n[ \t]{0,20}\n")
 _SENTENCE = re.compile(r"(?<=[.!?\u3002\uff01])(?=\s)|(?<=\u3002)")
 
@@ -248,8 +251,9 @@ class Walk:
         """Remote replies in a transcript: to this recipient, or to the message as a whole."""
         if self._said is None:
             self._said = self._transcript()
-        said = (line for asked, line in self._said if asked in ("", folded))
-        return "\n".join(islice(said, 40))
+        said = [line for asked, line in self._said if asked in ("", folded)]
+        said = [line for line in said if not _CONSEQUENCE.match(line)] or said
+        return "\n".join(said[:40])
 
     def _transcript(self) -> list[tuple[str, str]]:
         """Each refusal of a remote system, and whom it was asked about, '' for the message."""
@@ -259,5 +263,7 @@ class Walk:
             if line.startswith(">>> "):
                 asked = addresses.key(addresses.first(line)) if "RCPT" in line[:12].upper() else ""
             elif _REFUSED.match(line):
-                said.append((asked, line[4:].strip()))
+                spoken_of = addresses.key(addresses.first(line))
+                known = any((spoken_of, trust) in self.known for trust in Trust)
+                said.append((spoken_of if known else asked, line[4:].strip()))
         return said

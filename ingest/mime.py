@@ -343,12 +343,21 @@ def decode_text(data: bytes, charset: str) -> str:
 def _guess(data: bytes) -> str:
     """UTF-8 where it is that, else a byte a character, which loses nothing."""
     try:
-        return data.decode("utf-8")
+        text = data.decode("utf-8")
+        return _shifted(data) or text if "\x1b$" in text else text
     except UnicodeDecodeError as error:
         whole = data[: error.start]
         if error.start >= len(data) - 3 and not whole.isascii():  # cut inside a character
             return whole.decode("utf-8")
         return data.decode("latin-1")
+
+
+def _shifted(data: bytes) -> str:
+    """Undeclared Japanese: nothing else holds ISO-2022's escapes.  '' where it is broken."""
+    try:
+        return data.decode("iso-2022-jp")
+    except UnicodeDecodeError:
+        return ""
 
 
 def decode_words(value: str) -> str:

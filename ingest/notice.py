@@ -38,11 +38,13 @@ class Notice:
     @cached_property
     def _cut(self) -> tuple[list[str], list[str]]:
         lines = self.mail.notice.split("\n")[:MAX_LINES]
-        named = False
+        named = announced = False
         for number, line in enumerate(lines):
-            if named and _begins_returned(line):
+            begins = _begins_returned(line)
+            if begins and (named or announced):
                 return lines[:number], lines[number:]
             named = named or "@" in line
+            announced = announced or (begins and number > 0)
         return lines, []
 
     @cached_property

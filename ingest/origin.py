@@ -25,7 +25,8 @@ _FAILURE_SUBJECT = re.compile(
     r"undeliver|un-deliver|not deliver|returned mail|bounced mail|failure notice|user unknown"
     r"|deliver\w{0,3} (?:status|fail|problem|error|notif|report|delayed)|delivery has failed"
     r"|mail (?:system )?error|mail (?:could not|cannot)|mail failure|failed (?:mail|delivery)"
-    r"|(?:message|mail) (?:delayed|undeliver|not)|could not be (?:sent|delivered)|non[- ]?remis"
+    r"|(?:message|mail) (?:delayed|undeliver|not)|could not (?:be )?(?:sent|deliver|send)|non[- ]?remis"
+    r"|apparently from you"
     r"|\u9000\u4fe1|\u9000\u4ef6|\u6295\u9012\u5931\u8d25|\u53d1\u9001\u5931\u8d25"
     r"|メールエラー|エラー通知|エラーメール|配信でき|送信でき|届けでき"
     r"|unzustellbar|nicht zugestellt|недостав|не доставлен|配信不能|配信エラー",
@@ -61,13 +62,18 @@ def is_from_system(mail: Mail) -> bool:
         return True
     if headers.get("from").strip() in ("<>", "") or is_status_report(mail):
         return True
-    return _speaks_of_failure(mail) and not _is_by_hand(mail)
+    return _speaks_of_failure(mail) and not is_by_hand(mail)
+
+
+def has_null_path(mail: Mail) -> bool:
+    """Whether nobody may answer: the envelope's sender was empty.  RFC 5321 section 4.5.5."""
+    return mail.headers.get("return-path").strip() == "<>"
 
 
 def is_from_robot(mail: Mail) -> bool:
     """Whether software sent it, though it may not be a mail system: words must say the rest."""
     headers = mail.headers
-    if headers.get("return-path").strip() == "<>":
+    if has_null_path(mail):
         return True
     submitted = headers.get("auto-submitted").lower()
     return submitted.startswith("auto-") or _ROBOT.search(headers.word("from")[:500]) is not None
@@ -78,10 +84,10 @@ def is_failure_notice(mail: Mail) -> bool:
     if not _speaks_of_failure(mail):
         return False
     nobody = mail.headers.get("from").rstrip().endswith("<>")
-    return is_daemon(mail) or nobody or (bool(mail.returned) and not _is_by_hand(mail))
+    return is_daemon(mail) or nobody or (bool(mail.returned) and not is_by_hand(mail))
 
 
-def _is_by_hand(mail: Mail) -> bool:
+def is_by_hand(mail: Mail) -> bool:
     """Whether a mail program's marks, or somebody who says `I`, show that a person wrote."""
     if not _BY_HAND.isdisjoint(mail.headers.names):
         return True

@@ -25,6 +25,8 @@ from ingest.finding import Finding, judge, reply_in
 from ingest.mime import Mail, read_mime
 from ingest.notice import Notice
 from ingest.origin import (
+    has_null_path,
+    is_by_hand,
     is_daemon,
     is_failure_notice,
     is_from_robot,
@@ -144,8 +146,7 @@ def _told(notice: Notice) -> list[Finding] | None:
         return None
     findings = notice.findings if _speaks_of_failure(notice) else []
     if not is_from_system(mail):
-        sure = is_from_robot(mail) and not autoreply.is_away(mail) and _is_certain(notice)
-        return findings if findings and sure else None
+        return findings if findings and _is_believed(notice) else None
     if not findings and _is_good_news(notice):
         return [Finding(a, action="delivered") for a in addresses.find_all(notice.whole())[:20]]
     findings = findings or dialects.read(notice)
@@ -159,12 +160,18 @@ def _is_good_news(notice: Notice) -> bool:
     return SUCCEEDED.search(text) is not None and FAILED.search(text) is None
 
 
-def _is_certain(notice: Notice) -> bool:
-    """Whether the words alone are those of a mail system: a reply, and a message come back."""
-    replies = (reply_in(finding.words) for finding in notice.findings)
-    return bool(notice.mail.returned) or (
-        bool(notice.returned) and any(reply.code is not None for reply in replies)
-    )
+def _is_believed(notice: Notice) -> bool:
+    """Whether a notice from a stranger is a mail system's: what else it brings must say so."""
+    mail = notice.mail
+    if is_by_hand(mail) or autoreply.is_about_absence(mail):
+        return False
+    failed = {addresses.key(finding.address) for finding in notice.findings}
+    if not failed.isdisjoint(notice.targets):  # the message that went there came back
+        return True
+    told = any(reply_in(finding.words).code is not None for finding in notice.findings)
+    if autoreply.is_away(mail) or not is_from_robot(mail):
+        return told and has_null_path(mail)
+    return bool(mail.returned) or (told and (bool(notice.returned) or has_null_path(mail)))
 
 
 def _speaks_of_failure(notice: Notice) -> bool:

@@ -17,8 +17,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, func, select
 
 from analysis import rejudge, replay, suppression
+from analysis.amends import Change, Memory
 from analysis.facts import Arrival, Reading
-from analysis.hindsight import Change, Memory
 from analysis.rejudge import Judge
 from analysis.schema import raw_inbound
 from analysis.store import Store, StoreUnavailable, Work

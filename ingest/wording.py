@@ -39,6 +39,7 @@ FAILED = any_of(
     r"(?:unknown|not found|is full|reject|disabled|does not exist|doesn.t exist|not known)",
     r"(?:user|recipient|address|mailbox|account|host)\b.{0,60}(?:unavailable|invalid|quota|exceed)",
     r"(?:reject|refus|block|bounc)\w* (?:the )?(?:recipient|address|user|e-?mail)",
+    r"considered (?:unsolicited|spam)|(?:was|has been) (?:quarantined|classified as)",
     r"wrong or no longer valid|no (?:such|mailbox)|user doesn.t have|mailbox (?:is )?full",
     r"(?:over|exceed\w*|out of) (?:\w+ )?(?:quota|storage)",
     # an SMTP reply

@@ -232,7 +232,7 @@ def _learn(
     entries = [_entry(r, Reason.HARD_BOUNCE, now, limits) for r in dead]
     if given_up:
         repeated = suppression.count_soft_bounces(
-            tx, [r.claim.address_hash for r in given_up], now, limits
+            tx, [r.claim.address_hash for r in given_up], now, limits, late=False
         )
         entries += [
             _entry(r, Reason.SOFT_BOUNCE, now, limits)

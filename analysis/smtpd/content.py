@@ -5,9 +5,9 @@ does.  Every octet counts, also those of a line that never ends.  What is too bi
 it comes and refused at its end; a sender who goes on to twice the limit is hung up on.
 
 Promises of the result: dots are unstuffed, every line ends in CRLF, there is no bare CR or LF and
-no NUL.  Broken systems do send these, and a report is worth reading all the same; since nothing
-read here is ever sent on, making it even smuggles nothing.  Long lines are kept as they are: the
-limit on the whole bounds them too.
+no NUL.  Broken systems do send these, and a report is worth reading all the same; making it even
+smuggles nothing, since a report is never sent on, and what submission takes is stuffed anew when
+it is sent.  Long lines are kept as they are: the limit on the whole bounds them too.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
-from analysis.hindsight import Change, Effect, Judged, named
+from analysis.amends import Change, Effect, Judged, named
 from analysis.lookup import iso
 from analysis.store import Store
 from carom.commands import ConfigOption, JsonOption

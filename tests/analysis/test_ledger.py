@@ -201,9 +201,9 @@ async def test_our_address_in_other_letters_or_not_named_at_all_is_ours(store: S
 
 
 async def test_soft_bounces_on_three_days_suppress_for_a_while(store: Store) -> None:
-    # all handed over before the first bounce: a success would make those before it forgotten
-    three = [(await delivered(store, ANN))[0] for _ in range(3)]
-    for day, delivery in enumerate(three):
+    """Although the gateway in front of the mailbox accepts each time."""
+    for day in range(3):
+        [delivery] = await delivered(store, ANN)
         [new] = await arrive(
             store, Reading(Kind.BOUNCE, (FULL,)), delivery, at=NOW + day * DAY + 10
         )

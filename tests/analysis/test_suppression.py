@@ -46,9 +46,11 @@ async def lifted(store: Store, address: str, *which: Reason, stream: str | None 
     return len(await store.write(lambda tx: lift(tx, order)))
 
 
-async def soft(store: Store, now: float, *addresses: str, limits: Limits = LIMITS) -> set[bytes]:
+async def soft(
+    store: Store, now: float, *addresses: str, limits: Limits = LIMITS, late: bool = False
+) -> set[bytes]:
     hashes = [hash_of(a) for a in addresses or (ANN,)]
-    return await store.write(lambda tx: count_soft_bounces(tx, hashes, now, limits))
+    return await store.write(lambda tx: count_soft_bounces(tx, hashes, now, limits, late=late))
 
 
 async def test_whoever_is_not_on_the_list_may_be_written_to(store: Store) -> None:

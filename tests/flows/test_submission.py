@@ -164,7 +164,7 @@ async def test_who_bounced_is_refused_at_rcpt_with_the_receivers_words(
         assert scraped == ["gone@known.example"]
 
 
-async def test_a_revoked_or_invented_key_gets_nowhere(tmp_path: Path, database_url: str) -> None:
+async def test_an_invented_key_gets_nowhere(tmp_path: Path, database_url: str) -> None:
     async with ScriptedMX() as mx, house(tmp_path, database_url, mx) as (carom, certificate):
 
         def guess() -> int:

@@ -8,16 +8,24 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from analysis.amends import ACTOR, Change
 from analysis.decide import after_attempt
 from analysis.erase import erase
 from analysis.facts import Kind
-from analysis.hindsight import ACTOR, Change
 from analysis.ledger import Recorded
 from analysis.lifecycle import Fact
 from analysis.reply import Reply, Stage
 from analysis.rulebook import Rulebook
 from analysis.rulefile import parse_rules
-from analysis.schema import attempts, audit, deliveries, raw_inbound, reports, suppressions
+from analysis.schema import (
+    attempts,
+    audit,
+    deliveries,
+    raw_inbound,
+    reports,
+    soft_bounces,
+    suppressions,
+)
 from analysis.store import Store
 from analysis.suppression import Lift, Reason, lift
 from ingest import inbox
@@ -401,6 +409,7 @@ async def test_a_bounce_of_a_try_in_doubt_can_be_undone(store: Store) -> None:
 
 async def test_an_erased_person_stays_erased(store: Store) -> None:
     [delivery] = await delivered(store, ANN)
+    await refused(store, NOTHING)
     await bounced(store, delivery, DEAD)
     await store.write(
         lambda tx: erase(tx, hash_of(ANN), now=NOW + 50, actor="k", why="asked") and None
@@ -416,6 +425,18 @@ async def test_three_soft_days_of_a_wrong_rule_are_lifted(store: Store) -> None:
         await bounced(store, delivery, FULL, at=NOW - (2 - day) * DAY)
     assert reasons(await rows(store, suppressions)) == ["soft_bounce"]
     assert told(await replayed(store, BLOCK)) == [("lifted", "soft_bounce")]
+
+
+async def test_a_soft_mark_of_a_wrong_rule_is_taken_back_and_others_stay(store: Store) -> None:
+    """Else two true ones and a false one would suppress."""
+    sent = [(await delivered(store, ANN))[0] for _ in range(2)]
+    await bounced(store, sent[0], FULL, dsn(words="no room at all, wibble"), at=NOW - DAY)
+    await bounced(store, sent[1], FULL)
+    assert len(await rows(store, soft_bounces)) == 2
+    room = {"name": "room", "pattern": "no room", "category": "mailbox_full"}
+    rules = Rulebook((*parse_rules({"rule": [room]}, "room", "test"), *BLOCK.rules))
+    await replayed(store, rules)
+    assert [row["day"] for row in await rows(store, soft_bounces)] == [int((NOW - DAY) // DAY)]
 
 
 async def test_only_what_came_since_is_read_again(store: Store) -> None:

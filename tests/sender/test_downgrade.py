@@ -2,8 +2,8 @@
 
 The whole way out is real: DNS, policy host, mail host and handshakes on loopback.  What protects a
 message: a policy of MTA-STS, one that was cached before everything else was silenced, TLSA records
-with AD, or `require_tls`.  A kept connection to the same host lies ready each time, made in whatever way the
-attack allows by mail to a domain that protects nothing.
+with AD, or `require_tls`.  Each time a kept connection to the same host lies ready, as weak as the
+attack could make it, left by mail to a domain that protects nothing.
 """
 
 from __future__ import annotations

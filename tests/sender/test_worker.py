@@ -308,7 +308,7 @@ async def test_housekeeping_ends_what_is_late_and_frees_what_a_dead_node_held(
             return await states(store) == {"delivered": 1, "expired": 1}
 
         await until(both)
-    assert [late.stream for late in heard.late] == ["receipts"]
+    assert [late.stream for late in heard.late] == ["default"]
 
 
 async def test_a_start_takes_back_at_once_what_a_dead_process_of_its_machine_held(

@@ -138,7 +138,8 @@ def upgrade() -> None:
         "soft_bounces",
         sa.Column("address_hash", sa.LargeBinary(length=32), nullable=False),
         sa.Column("day", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("address_hash", "day", name=op.f("pk_soft_bounces")),
+        sa.Column("late", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("address_hash", "day", "late", name=op.f("pk_soft_bounces")),
     )
     op.create_table(
         "suppressions",
