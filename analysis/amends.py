@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from analysis.suppression import Suppression
+from analysis.suppression import Reason, Suppression
 
 ACTOR = "carom replay"
 
@@ -63,7 +63,7 @@ class Change:
 class Memory:
     """What one replay has to remember from one piece of work to the next."""
 
-    withdrawn: set[str] = field(default_factory=set)  # facts that hold nothing, whatever rows say
+    held: dict[str, Reason | None] = field(default_factory=dict)  # today, where rows say otherwise
     entered: set[bytes] = field(default_factory=set)  # identities new in a rehearsal
     told: set[tuple[str, ...]] = field(default_factory=set)  # effects of a rehearsal
 

@@ -132,6 +132,7 @@ class Ground:
     at: float
     evidence: str
     verdict: Verdict | None = None
+    late: bool = True  # said after the next host had accepted
 
 
 def withhold(
@@ -149,7 +150,7 @@ def withhold(
     """
     address, verdict = bytes(delivery.address_hash), ground.verdict
     if reason is Reason.SOFT_BOUNCE and address not in suppression.count_soft_bounces(
-        tx, [address], ground.at, limits, late=True
+        tx, [address], ground.at, limits, late=ground.late
     ):
         return False
     until = limits.until(reason, ground.at, verdict.category if verdict else None)

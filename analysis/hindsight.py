@@ -7,7 +7,7 @@ It is put on only where nothing since speaks against it: no later delivery staye
 off by hand.
 
 A stored row does not say whether its rule suppresses, so rows count as support when they might;
-`Memory` names those that were read again and hold nothing after all.
+`Memory` says of those that were read again what they really hold.
 """
 
 from __future__ import annotations
@@ -41,11 +41,10 @@ _BY_REPORT = re.compile(r"unsubscribed by \w+")  # a click is told in more words
 class Held:
     """That a stored fact may hold something against its address."""
 
-    key: str
     reason: Reason
     at: float
     stream: str
-    delivery_id: str
+    late: bool  # said in a report, not in the session
 
 
 def held_by_report(row: Any) -> Reason | None:
@@ -86,7 +85,7 @@ FINAL_ATTEMPT = (
 """The attempt that ended a delivery."""
 
 
-def facts_about(tx: Connection, address_hash: bytes) -> list[Held]:
+def facts_about(tx: Connection, address_hash: bytes, memory: Memory) -> list[Held]:
     """Every stored fact that may hold something against the address."""
     of = deliveries.c.address_hash == address_hash
     told = tx.execute(
@@ -96,7 +95,7 @@ def facts_about(tx: Connection, address_hash: bytes) -> list[Held]:
         .order_by(reports.c.at.desc())
         .limit(MOST_FACTS)
     )
-    found = [(row.id, held_by_report(row), row.at, row.stream, row.delivery_id) for row in told]
+    found = [(row.id, held_by_report(row), row.at, row.stream, True) for row in told]
     said = tx.execute(
         select(attempts, deliveries.c.stream)
         .join(deliveries, FINAL_ATTEMPT)
@@ -106,11 +105,11 @@ def facts_about(tx: Connection, address_hash: bytes) -> list[Held]:
     )
     for row in said:
         key = attempt_key(row.delivery_id, row.epoch)
-        found.append((key, held_by_words(row), row.ended_at, row.stream, row.delivery_id))
+        found.append((key, held_by_words(row), row.ended_at, row.stream, False))
     return [
-        Held(key, reason, at, stream, delivery_id)
-        for key, reason, at, stream, delivery_id in found
-        if reason is not None
+        Held(today, at, stream, late)
+        for key, reason, at, stream, late in found
+        if (today := memory.held.get(key, reason)) is not None
     ]
 
 
@@ -125,7 +124,7 @@ def lift_unheld(
     entries = [e for e in _entries(tx, address, now) if _may_lift(tx, e, address)]
     if not entries:
         return
-    facts = [held for held in facts_about(tx, address) if held.key not in memory.withdrawn]
+    facts = facts_about(tx, address, memory)
     for entry in entries:
         if not _supported(entry, facts, limits):
             suppression.lift(
@@ -141,14 +140,19 @@ def lift_unheld(
             )
 
 
-def unmark(tx: Connection, delivery: Any, at: float, memory: Memory) -> None:
+def unmark(tx: Connection, delivery: Any, at: float, memory: Memory, *, late: bool) -> None:
     """Take back the soft mark of a fact's day, unless another fact of that day made it too."""
     address, day = bytes(delivery.address_hash), int(at // DAY)
-    facts = [held for held in facts_about(tx, address) if held.key not in memory.withdrawn]
-    if any(h.reason is Reason.SOFT_BOUNCE and int(h.at // DAY) == day for h in facts):
+    facts = facts_about(tx, address, memory)
+    same = (h for h in facts if h.reason is Reason.SOFT_BOUNCE and h.late is late)
+    if any(int(h.at // DAY) == day for h in same):
         return
-    mark = (soft_bounces.c.address_hash == address, soft_bounces.c.day == day)
-    tx.execute(delete(soft_bounces).where(*mark))
+    mark = delete(soft_bounces).where(
+        soft_bounces.c.address_hash == address,
+        soft_bounces.c.day == day,
+        soft_bounces.c.late == late,
+    )
+    tx.execute(mark)
 
 
 def _may_lift(tx: Connection, entry: Suppression, address: bytes) -> bool:

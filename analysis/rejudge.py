@@ -52,13 +52,14 @@ def page(tx: Connection, after: str, since: float, limit: int) -> list[Row[Any]]
 
 
 def differs(tx: Connection, row: Row[Any], judge: Judge, memory: Memory, now: float) -> bool:
-    """Whether `rejudge` may have something to do.  Remembers replies that hold nothing today."""
+    """Whether `rejudge` may have something to do.  Remembers what replies hold today."""
     if row.recipient == ERASED:
         return False
     verdict = judge(_reply(row))
-    withdraws = _withdraws(row, _held(row, verdict))
+    held = _held(row, verdict)
+    withdraws = _withdraws(row, held)
     if withdraws:
-        memory.withdrawn.add(hindsight.attempt_key(row.id, row.epoch))
+        memory.held[hindsight.attempt_key(row.id, row.epoch)] = held
     if _judged(row) != _told(verdict):
         return True
     return withdraws and hindsight.listed(tx, row, now)
@@ -85,12 +86,12 @@ def rejudge(
     if changed:
         _store(tx, row, verdict)
         if held not in (None, was) and hindsight.may_hold(tx, row, held, row.ended_at, now):
-            ground = Ground(row.ended_at, str(_reply(row)), verdict)
+            ground = Ground(row.ended_at, str(_reply(row)), verdict, late=False)
             withhold(tx, row, held, ground, now, limits)
     if _withdraws(row, held):
-        memory.withdrawn.add(hindsight.attempt_key(row.id, row.epoch))
+        memory.held[hindsight.attempt_key(row.id, row.epoch)] = held
         if was is Reason.SOFT_BOUNCE:
-            hindsight.unmark(tx, row, row.ended_at, memory)
+            hindsight.unmark(tx, row, row.ended_at, memory, late=False)
         hindsight.lift_unheld(tx, row, memory, now, limits)
     effects = hindsight.effects(before, hindsight.standing(tx, row, now))
     if not changed and not effects:

@@ -89,7 +89,7 @@ class _Comparison:
 
 
 def differs(tx: Connection, arrival: Arrival, memory: Memory, now: float) -> bool:
-    """Whether `reread` may have something to do.  Remembers facts that hold nothing today."""
+    """Whether `reread` may have something to do.  Remembers what facts hold today."""
     found = _compare(tx, arrival, memory, lock=False)
     if found is None:
         return False
@@ -123,7 +123,7 @@ def reread(
         _follow(tx, arrival, pair, delivery, now, limits)
     withdrawn = [pair for pair in found.pairs if pair.withdraws]
     if any(pair.was_held is Reason.SOFT_BOUNCE for pair in withdrawn):
-        hindsight.unmark(tx, delivery, arrival.received_at, memory)
+        hindsight.unmark(tx, delivery, arrival.received_at, memory, late=True)
     if withdrawn:
         hindsight.lift_unheld(tx, delivery, memory, now, limits)
     if found.raw:
@@ -197,7 +197,7 @@ def _known_elsewhere(tx: Connection, arrival: Arrival, identities: set[bytes]) -
 def _remember(found: _Comparison, memory: Memory) -> None:
     for pair in found.pairs:
         if pair.withdraws and pair.row is not None:
-            memory.withdrawn.add(pair.row.id)
+            memory.held[pair.row.id] = pair.held
 
 
 def _store(tx: Connection, pair: _Pair, new_id: Callable[[], str]) -> None:

@@ -125,6 +125,11 @@ class Walk:
             self._accept(Entry(address, Trust.SENTENCE))
         return self._findings()
 
+    @property
+    def trust(self) -> Trust:
+        """The best kind found."""
+        return max((trust for _, trust in self.known), default=Trust.HEADER)
+
     def _line(self, line: str) -> None:
         if "@" in line and self._names(line):
             return
@@ -232,7 +237,7 @@ class Walk:
     def _findings(self) -> list[Finding]:
         if not self.known:
             return []
-        best = max(trust for _, trust in self.known)
+        best = self.trust
         chosen = [entry for (_, trust), entry in self.known.items() if trust is best]
         # the reason that follows a list of bare addresses stands with the last of them
         shared = " ".join(chosen[-1].words)

@@ -13,7 +13,7 @@ from functools import cached_property
 
 from ingest import addresses
 from ingest.finding import Finding
-from ingest.listing import DASHES, Walk
+from ingest.listing import DASHES, Trust, Walk
 from ingest.mime import MAX_TEXT, Headers, Mail
 from ingest.wording import FOOTER, RETURNED
 
@@ -89,12 +89,22 @@ class Notice:
             return False
         return folded in self.senders or addresses.is_role(address)
 
-    @cached_property
+    @property
     def findings(self) -> list[Finding]:
         """Every address that the notice says failed, with the words that belong to it."""
+        return self._walked[0]
+
+    @property
+    def trust(self) -> Trust:
+        """How the failed addresses stand in the text."""
+        return self._walked[1]
+
+    @cached_property
+    def _walked(self) -> tuple[list[Finding], Trust]:
         header = self.mail.headers.all("x-failed-recipients")
         listed = (a for value in header for a in addresses.find_all(value[:8_000]))
-        return Walk(self.lines, self.is_boilerplate).read(listed)
+        walk = Walk(self.lines, self.is_boilerplate)
+        return walk.read(listed), walk.trust
 
     def near(self, address: str) -> tuple[str, ...]:
         """What the notice says beside the address, best account first."""

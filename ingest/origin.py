@@ -38,9 +38,16 @@ _ANSWER = re.compile(
 )
 _BY_HAND = frozenset(
     {
-        *("in-reply-to", "references", "x-mailer", "user-agent", "thread-topic", "thread-index"),
+        *("in-reply-to", "references", "user-agent", "thread-topic", "thread-index"),
         *("x-ms-has-attach", "accept-language"),
     }
+)
+_MARKS = _BY_HAND | {"x-mailer", "list-id"}
+_PROGRAM = re.compile(
+    r"outlook|thunderbird|mozilla|apple mail|iphone|ipad|android|eudora|mutt|\bpine\b|alpine|evolution"
+    r"|kmail|zimbra|roundcube|squirrel|horde|foxmail|becky|the bat|sylpheed|claws|pegasus|opera"
+    r"|airmail|emclient|yahoomail|webmail|entourage|netscape|lotus notes release|spark|superhuman",
+    re.IGNORECASE,
 )
 _FIRST_PERSON = re.compile(
     r"\bI (?:get|got|sent|send|have (?:been|tried)|tried|keep|think|would|need|see|don't|do not)\b"
@@ -57,12 +64,21 @@ def is_daemon(mail: Mail) -> bool:
 
 def is_from_system(mail: Mail) -> bool:
     """Whether a mail system wrote the message, by its name, its mark or its subject."""
+    return is_surely_from_system(mail) or (_speaks_of_failure(mail) and not is_by_hand(mail))
+
+
+def is_surely_from_system(mail: Mail) -> bool:
+    """Whether a mail system wrote the message, by its name or its mark."""
     headers = mail.headers
     if is_daemon(mail) or "x-failed-recipients" in headers or fml.wrote(headers):
         return True
-    if headers.get("from").strip() in ("<>", "") or is_status_report(mail):
-        return True
-    return _speaks_of_failure(mail) and not is_by_hand(mail)
+    return headers.get("from").strip() in ("<>", "") or is_status_report(mail)
+
+
+def is_to_many(mail: Mail) -> bool:
+    """Whether a list or a bulk sender sent it, which report nobody's failure."""
+    precedence = mail.headers.get("precedence").strip().lower()
+    return "list-id" in mail.headers or precedence in ("bulk", "list", "junk")
 
 
 def has_null_path(mail: Mail) -> bool:
@@ -89,9 +105,20 @@ def is_failure_notice(mail: Mail) -> bool:
 
 def is_by_hand(mail: Mail) -> bool:
     """Whether a mail program's marks, or somebody who says `I`, show that a person wrote."""
-    if not _BY_HAND.isdisjoint(mail.headers.names):
+    headers = mail.headers
+    marked = not _BY_HAND.isdisjoint(headers.names) and not _is_by_machine(mail)
+    if marked or _PROGRAM.search(headers.get("x-mailer")[:200]):
         return True
     return _FIRST_PERSON.search(mail.notice[:2_000]) is not None
+
+
+def _is_by_machine(mail: Mail) -> bool:
+    """Whether the header swears that no person wrote.  Exchange's own reports carry its marks."""
+    headers = mail.headers
+    if has_null_path(mail) or "x-ms-embedded-report" in headers:
+        return True
+    submitted = headers.get("auto-submitted").lower()
+    return submitted.startswith("auto-") or headers.get("content-class").endswith(":dsn")
 
 
 def _speaks_of_failure(mail: Mail) -> bool:
@@ -110,5 +137,5 @@ def is_passed_on(mail: Mail) -> bool:
     answer = _ANSWER.match(mail.headers.word("subject"))
     if answer is None:
         return False
-    by_hand = not _BY_HAND.isdisjoint(mail.headers.names) or "list-id" in mail.headers
+    by_hand = not _MARKS.isdisjoint(mail.headers.names)
     return by_hand or answer[1].lower() != "re"

@@ -22,6 +22,7 @@ from ingest import addresses, autoreply, dialects, dsn
 from ingest.aggregates import kind_by_outside
 from ingest.arf import read_complaint
 from ingest.finding import Finding, judge, reply_in
+from ingest.listing import Trust
 from ingest.mime import Mail, read_mime
 from ingest.notice import Notice
 from ingest.origin import (
@@ -32,12 +33,17 @@ from ingest.origin import (
     is_from_robot,
     is_from_system,
     is_passed_on,
+    is_surely_from_system,
+    is_to_many,
 )
 from ingest.sns import read_event
-from ingest.wording import DELAY_SUBJECT, FAILED, GIVEN_UP, SUCCEEDED, WAITING
+from ingest.wording import DELAY_SUBJECT, FAILED, GIVEN_UP, OPENING, SUCCEEDED, WAITING
 from sender.tokens import find_token
 
 _UNSUBSCRIBE = re.compile(r"\s{0,5}(?:please )?unsubscribe(?: me)?\W{0,5}", re.IGNORECASE)
+
+_NUMBERED = re.compile(r"[\[#(]\s?#?\d|\*\*")
+"""The subject of a ticket or an alert."""
 
 
 def read_mail(raw: bytes, rulebook: Rulebook) -> Reading:
@@ -147,6 +153,8 @@ def _told(notice: Notice) -> list[Finding] | None:
     findings = notice.findings if _speaks_of_failure(notice) else []
     if not is_from_system(mail):
         return findings if findings and _is_believed(notice) else None
+    if not is_surely_from_system(mail) and not _is_borne_out(notice):
+        return None
     if not findings and _is_good_news(notice):
         return [Finding(a, action="delivered") for a in addresses.find_all(notice.whole())[:20]]
     findings = findings or dialects.read(notice)
@@ -160,18 +168,43 @@ def _is_good_news(notice: Notice) -> bool:
     return SUCCEEDED.search(text) is not None and FAILED.search(text) is None
 
 
+def _is_borne_out(notice: Notice) -> bool:
+    """Whether more than the subject says that a mail system reports: parcels fail as well."""
+    if notice.returned or has_null_path(notice.mail) or _opens_as_system(notice):
+        return True
+    if is_to_many(notice.mail):
+        return False
+    numbered = _NUMBERED.search(notice.mail.headers.word("subject")[:300]) is not None
+    return notice.trust >= Trust.REPLY or (not numbered and _tells_reply(notice))
+
+
+def _opens_as_system(notice: Notice) -> bool:
+    """Whether it begins as mail systems do, and lists who failed."""
+    return notice.trust >= Trust.REPLY and OPENING.search(notice.whole()[:400]) is not None
+
+
+def _tells_reply(notice: Notice) -> bool:
+    return any(reply_in(finding.words).code is not None for finding in notice.findings)
+
+
 def _is_believed(notice: Notice) -> bool:
     """Whether a notice from a stranger is a mail system's: what else it brings must say so."""
     mail = notice.mail
-    if is_by_hand(mail) or autoreply.is_about_absence(mail):
+    if autoreply.is_about_absence(mail):
+        return False
+    told = _tells_reply(notice)
+    if is_from_robot(mail) and not autoreply.is_away(mail):
+        if mail.returned or (told and notice.returned):
+            return True
+    if is_by_hand(mail):
+        return False
+    if _opens_as_system(notice):
+        return True
+    if is_to_many(mail):
         return False
     failed = {addresses.key(finding.address) for finding in notice.findings}
-    if not failed.isdisjoint(notice.targets):  # the message that went there came back
-        return True
-    told = any(reply_in(finding.words).code is not None for finding in notice.findings)
-    if autoreply.is_away(mail) or not is_from_robot(mail):
-        return told and has_null_path(mail)
-    return bool(mail.returned) or (told and (bool(notice.returned) or has_null_path(mail)))
+    came_back = not failed.isdisjoint(notice.targets)
+    return came_back or (told and has_null_path(mail))
 
 
 def _speaks_of_failure(notice: Notice) -> bool:

@@ -11,7 +11,7 @@ import re2
 _OPTIONS = re2.Options()
 _OPTIONS.case_sensitive = False
 _OPTIONS.log_errors = False
-_OPTIONS.max_mem = 4 << 20
+_OPTIONS.max_mem = 8 << 20
 
 
 def any_of(*patterns: str) -> re2._Regexp[str]:
@@ -124,6 +124,19 @@ HELP = any_of(
     r"^\W*(?:please |to )?(?:contact|visit|write to|complain|report)\b|do not reply",
 )
 """A sentence that offers help names no failed address."""
+
+OPENING = any_of(
+    r"^\W*(?:hi\W{1,3})?this is (?:the|a|an) (?:[\w.-]+ ){0,3}"
+    r"(?:mail|mailer-daemon|postfix|program|delivery|qmail-send|mta|report)\b",
+    r"^\W*this (?:message|report|e-?mail) (?:was|is|has been) (?:created|generated)? ?automatically",
+    r"^\W*the original message was received|^\W*this report relates to",
+    r"^\W*(?:sorry\W{1,3}|unfortunately\W{1,3})?(?:\w+ ){0,4}unable to deliver (?:the |your |this )?mes",
+    r"^\W*(?:(?:your|the|a|an) )?(?:following )?(?:e-?mail |mail )?(?:message|mail|e-?mail)\b"
+    r"(?:[^.!?]|\w\.\w){0,120}(?:not|n't|fail\w*|undeliver\w*|return\w*) .{0,40}"
+    r"(?:deliver|reach|recipient|sen[dt]|address)",
+    r"^\W*(?:delivery|sending) .{0,30}(?:failed|not possible|recipients)",
+)
+"""How a mail system begins to speak; nobody who quotes a notice begins so."""
 
 SPENT = any_of(
     r"(?:message|delivery|retry|queue|delivery time|time ?out)\b.{0,40}(?:expired|timeout exc)",

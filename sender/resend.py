@@ -32,6 +32,7 @@ def again_order_of(
         {
             "stream": message["stream"],
             "class": message["class"],
+            "require_tls": message["require_tls"],
             "metadata": {**message["metadata"], "resend_of": message["id"]},
         }
     )

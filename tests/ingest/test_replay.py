@@ -275,6 +275,21 @@ async def test_a_bounce_that_was_not_understood_suppresses_by_todays_rules(store
     assert await replayed(store, DEAD) == []
 
 
+async def test_a_soft_bounce_that_is_a_hard_one_today_suppresses(store: Store) -> None:
+    [delivery] = await delivered(store, ANN)
+    await bounced(store, delivery, FULL)
+    assert told(await replayed(store, DEAD)) == [("suppressed", "hard_bounce")]
+    assert await replayed(store, DEAD) == []
+    assert reasons(await rows(store, suppressions)) == ["hard_bounce"]
+
+
+@pytest.mark.parametrize("apply", [False, True], ids=["shown", "applied"])
+async def test_hard_bounces_that_are_soft_ones_today_are_lifted(store: Store, apply: bool) -> None:
+    for delivery in [(await delivered(store, ANN))[0] for _ in range(2)]:
+        await bounced(store, delivery, DEAD)
+    assert told(await replayed(store, FULL, apply=apply)) == LIFTED
+
+
 async def test_what_is_suppressed_by_a_replay_can_be_undone_by_the_next(store: Store) -> None:
     [delivery] = await delivered(store, ANN)
     await bounced(store, delivery, NOTHING)
@@ -409,7 +424,7 @@ async def test_a_bounce_of_a_try_in_doubt_can_be_undone(store: Store) -> None:
 
 async def test_an_erased_person_stays_erased(store: Store) -> None:
     [delivery] = await delivered(store, ANN)
-    await refused(store, NOTHING)
+    await refused(store, BLOCK)
     await bounced(store, delivery, DEAD)
     await store.write(
         lambda tx: erase(tx, hash_of(ANN), now=NOW + 50, actor="k", why="asked") and None

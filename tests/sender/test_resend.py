@@ -23,12 +23,13 @@ def test_it_goes_to_everybody_who_was_not_erased_or_to_whom_is_named() -> None:
         "id": "01m00000000000000000000000",
         "stream": "news",
         "class": "bulk",
+        "require_tls": True,
         "metadata": {"order": 7},
         "deliveries": [{"recipient": "bob@example.net"}, {"recipient": "erased"}],
     }
     order = again_order_of(message, CONTENT, [])
     assert [one.wire for one in order.recipients] == ["bob@example.net"]
-    assert (order.stream, order.class_) == ("news", "bulk")
+    assert (order.stream, order.class_, order.require_tls) == ("news", "bulk", True)
     assert order.metadata == {"order": 7, "resend_of": message["id"]}
     named = again_order_of(message, CONTENT, [parse_mailbox("eve@example.org")])
     assert [one.wire for one in named.recipients] == ["eve@example.org"]
