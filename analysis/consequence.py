@@ -158,7 +158,7 @@ def withhold(
         return False
     entry = Suppression(
         address_hash=address,
-        stream=delivery.stream if verdict is None else EVERY_STREAM,
+        stream=limits.reach(delivery.stream) if verdict is None else EVERY_STREAM,
         reason=reason,
         address=delivery.recipient,
         since=now,

@@ -29,6 +29,7 @@ from analysis.schema import (
     raw_inbound,
     reports,
     suppressions,
+    unknown_replies,
 )
 from analysis.store import IN_LIMIT, chunks
 
@@ -103,6 +104,7 @@ def _empty_what_is_told(tx: Connection, ids: list[str]) -> None:
     tx.execute(
         update(reports).where(reports.c.delivery_id.in_(ids)).values(address=None, reply=None)
     )
+    tx.execute(delete(unknown_replies).where(unknown_replies.c.delivery_id.in_(ids)))
     kept = [
         {"key": row.seq, "left": {k: v for k, v in row.data.items() if k not in _PERSONAL}}
         for row in tx.execute(

@@ -59,6 +59,11 @@ class Limits:
     manual: float | None = None
     soft_days: int = 3  # distinct days with a soft bounce ...
     soft_window: float = 14 * DAY  # ... within this time
+    everywhere: frozenset[str] = frozenset()  # streams whose complaints and unsubscribes reach all
+
+    def reach(self, stream: str) -> str:
+        """How far a complaint about this stream, or an unsubscribe from it, goes."""
+        return EVERY_STREAM if stream in self.everywhere else stream
 
     def until(self, reason: Reason, now: float, category: str | None = None) -> float | None:
         """When an entry made now runs out; None: never."""

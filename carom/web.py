@@ -32,7 +32,6 @@ from carom.errors import SettingsError
 from carom.gate import Bounds, Gate
 from carom.settings import Settings
 from carom.settings.keyfiles import static_api_keys
-from carom.settings.sending import SuppressionScope
 from ingest.unsubscribe import Unsubscribing
 from sender.api import Messages
 
@@ -45,11 +44,11 @@ DESCRIPTION = (
 def create_app(engine: Engine) -> FastAPI:
     """The application of an engine.  Raises `SettingsError` for a setting it cannot work with."""
     settings, store, clock = engine.settings, engine.store, engine.clock
-    limits = settings.suppression.limits()
+    limits = settings.suppression_limits()
     access = Access(store, static_api_keys(settings.api), monotonic=time.monotonic)
     messages = Messages(store, access, engine.intake, clock=clock, senders=_senders(settings))
     leaving = Unsubscribing(
-        store, engine.tokens, clock=clock, limits=limits, everywhere=_everywhere(settings)
+        store, engine.tokens, clock=clock, limits=limits
     )
     app = FastAPI(
         title="Carom",
@@ -83,15 +82,6 @@ def _senders(settings: Settings) -> Mapping[str, Mailbox]:
             except AddressError as error:
                 raise SettingsError(f"[streams.{name}] from: {error}") from error
     return found
-
-
-def _everywhere(settings: Settings) -> frozenset[str]:
-    """Streams in which an unsubscribe reaches all of them."""
-    return frozenset(
-        name
-        for name, stream in settings.streams.items()
-        if stream.suppression is SuppressionScope.ALL
-    )
 
 
 def _bounds(settings: Settings) -> Bounds:

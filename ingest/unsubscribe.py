@@ -23,7 +23,7 @@ from analysis.events import announce, event
 from analysis.problem import Problem
 from analysis.schema import deliveries
 from analysis.store import Store
-from analysis.suppression import EVERY_STREAM, Limits, Reason, Suppression, standing, suppress
+from analysis.suppression import Limits, Reason, Suppression, standing, suppress
 from sender.tokens import Purpose, Refusal, Token, Tokens
 
 MOST_OCTETS = 2_000
@@ -43,14 +43,11 @@ class Unsubscribing:
         *,
         clock: Callable[[], float],
         limits: Limits,
-        everywhere: frozenset[str] = frozenset(),
     ) -> None:
-        """`everywhere`: streams in which an unsubscribe reaches all streams."""
         self._store = store
         self._tokens = tokens
         self._clock = clock
         self._limits = limits
-        self._everywhere = everywhere
 
     def router(self) -> APIRouter:
         api = APIRouter(include_in_schema=False)
@@ -96,7 +93,7 @@ class Unsubscribing:
         now = self._clock()
         return Suppression(
             address_hash=bytes(delivery.address_hash),
-            stream=EVERY_STREAM if delivery.stream in self._everywhere else delivery.stream,
+            stream=self._limits.reach(delivery.stream),
             reason=Reason.UNSUBSCRIBE,
             address=delivery.recipient,
             since=now,

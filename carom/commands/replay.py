@@ -97,7 +97,7 @@ def _replay(store: Store, settings: Settings, *, apply: bool) -> Replay:
         read=lambda raw: read_mail(raw, rules),
         judge=rules.classify,
         owner_of=owner_of,
-        limits=settings.suppression.limits(),
+        limits=settings.suppression_limits(),
         clock=time.time,
         new_id=new_id,
         apply=apply,

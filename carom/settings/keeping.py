@@ -74,8 +74,9 @@ class Suppression(Section):
     soft_days: int = key(3, "Distinct days with a soft bounce that suppress ...", "days", ge=1)
     soft_window_days: int = key(14, "... when they lie within this time.", "days", ge=1)
 
-    def limits(self) -> Limits:
-        """The same as the plain value that `analysis.suppression` works with."""
+    def limits(self, everywhere: frozenset[str]) -> Limits:
+        """The same as the plain value that `analysis.suppression` works with; `everywhere` names
+        the streams whose complaints and unsubscribes reach all streams."""
         from analysis.suppression import Limits  # here, since it loads all of SQLAlchemy
 
         return Limits(
@@ -87,6 +88,7 @@ class Suppression(Section):
             manual=self.manual,
             soft_days=self.soft_days,
             soft_window=self.soft_window_days * _DAY,
+            everywhere=everywhere,
         )
 
 

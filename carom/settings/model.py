@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import StringConstraints
 
 from carom.settings.judging import Rules
 from carom.settings.keeping import Database, Log, Retention, Suppression
 from carom.settings.listeners import Api, Ingest, Submission
-from carom.settings.sending import Dkim, Provider, Sender, Stream, Tokens
+from carom.settings.sending import Dkim, Provider, Sender, Stream, SuppressionScope, Tokens
 from carom.settings.units import Section, key
+
+if TYPE_CHECKING:
+    from analysis.suppression import Limits
 
 StreamName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 
@@ -34,3 +37,10 @@ class Settings(Section):
     retention: Retention = key(Retention(), "How long things are kept.")
     suppression: Suppression = key(Suppression(), "How long an address is not written to.")
     log: Log = key(Log(), "What is logged, on stderr.")
+
+    def suppression_limits(self) -> Limits:
+        """The limits of `[suppression]`, with what the streams say of their reach."""
+        scope = SuppressionScope.ALL
+        return self.suppression.limits(
+            frozenset(name for name, stream in self.streams.items() if stream.suppression is scope)
+        )

@@ -299,7 +299,7 @@ def test_every_plain_key_can_be_set_by_its_variable(file: Path) -> None:
 def test_suppression_settings_agree_with_the_limits_they_become() -> None:
     from analysis.suppression import Limits
 
-    assert Settings().suppression.limits() == Limits()
+    assert Settings().suppression_limits() == Limits()
 
 
 def test_token_keys_are_read_from_files_and_settings(file: Path) -> None:
@@ -374,3 +374,10 @@ def test_what_is_no_endpoint_is_refused(text: str) -> None:
 def test_endpoints_are_read_as_they_are_written(address: object, port: int) -> None:
     endpoint = Endpoint(str(address), port)
     assert parse_endpoint(str(endpoint)) == endpoint
+
+
+def test_a_stream_can_say_that_its_complaints_reach_all_streams(tmp_path: Path) -> None:
+    file = tmp_path / "carom.toml"
+    file.write_text('[streams.news]\nsuppression = "all"\n[streams.codes]\n')
+    limits = load(file, environ={}).suppression_limits()
+    assert [limits.reach(stream) for stream in ("news", "codes")] == ["*", "codes"]

@@ -86,7 +86,7 @@ async def door(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
     tokens = Tokens([Key("1", bytes(32))])
     app = FastAPI()
     pages = Unsubscribing(
-        store, tokens, clock=lambda: NOW, limits=Limits(), everywhere=request.param
+        store, tokens, clock=lambda: NOW, limits=Limits(everywhere=request.param)
     )
     app.include_router(pages.router())
     transport = httpx2.ASGITransport(app)

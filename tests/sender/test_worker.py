@@ -102,7 +102,7 @@ async def working(
         store,
         made,
         node=node,
-        gone=lambda name: name == "died",
+        gone=lambda name: name in ("died", "here"),
         pace=Pace(**({"poll": 0.05, "housekeeping": 0.05} | pace)),
         limits=LIMITS,
         clock=clock,
