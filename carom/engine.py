@@ -31,7 +31,8 @@ from carom.ruling import ruling
 from carom.settings import Settings
 from carom.settings.keyfiles import dkim_keys, token_keys
 from ingest import inbox
-from ingest.parse import read_mail
+from ingest.reading_room import Limits as ReadingLimits
+from ingest.reading_room import ReadingRoom
 from ingest.worker import Pace as ReaderPace
 from ingest.worker import Reader
 from sender import queue
@@ -70,6 +71,7 @@ class Engine:
     intake: Intake
     worker: Worker
     reader: Reader
+    reading_room: ReadingRoom
     connections: Connections
     resolver: Resolver
     tls: TlsKeeping
@@ -98,6 +100,7 @@ class Engine:
             stack.push_async_callback(self.store.close)
             stack.push_async_callback(self.tls.put_down)
             stack.callback(self.signers.shutdown)
+            stack.callback(self.reading_room.close)
             stack.push_async_callback(self.resolver.close)
             if self.tls.policies is not None:
                 stack.push_async_callback(self.tls.policies.close)
@@ -123,7 +126,7 @@ async def build(
     rules = ruling(settings)
     metrics = Metrics()
     counting = Counting(metrics)
-    limits = settings.suppression.limits()
+    limits = settings.suppression_limits()
     signers = ThreadPoolExecutor(2, "signer")
     resolver = ways.resolver(settings)
     report = TlsReport(clock)
@@ -141,9 +144,10 @@ async def build(
         clock=clock,
         observer=counting,
     )
+    reading_room = _reading_room(settings, rules)
     reader = Reader(
         store,
-        lambda raw: read_mail(raw, rules.current),
+        reading_room.read,
         owner_of=lambda local_part: _owner(tokens, local_part, clock()),
         node=node.name,
         gone=node.gone,
@@ -173,11 +177,22 @@ async def build(
         intake,
         worker,
         reader,
+        reading_room,
         connections,
         resolver,
         TlsKeeping(store, report, policies, clock),
         signers,
         clock,
+    )
+
+
+def _reading_room(settings: Settings, rules: RulebookSource) -> ReadingRoom:
+    """Mail is read by the rules of this moment; new ones go into a new process."""
+    limits = settings.ingest.limits
+    return ReadingRoom(
+        "ingest.parse:reader",
+        lambda: rules.current,
+        ReadingLimits(seconds=limits.parse_time, memory=limits.parse_memory),
     )
 
 

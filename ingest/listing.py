@@ -39,8 +39,8 @@ _NAMED = re.compile(
     re.IGNORECASE,
 )
 _LEADING = re.compile(
-    rf"([\s*|>\u2022-]{{0,30}})[<\[\"']{{0,2}}{_KIND}({ADDRESS})[>\]\"']{{0,2}}"
-    r"(?:\s{0,3}(?::|\.\.\.|;|,|=>|--?\s|\(|\[|\uff1a)"
+    rf"([\s*|>\u2022-]{{0,30}}(?:\d{{1,3}}[.)]\s)?)[<\[\"']{{0,2}}{_KIND}({ADDRESS})[>\]\"']{{0,2}}"
+    r"(?:\s{0,3}(?:\t|:|\.\.\.|;|,|=>|--?\s|\(|\[|\uff1a)"
     r"|\s{1,20}(?=on\s|Invalid|\d{3}[\s-]|Failed|failed|error|User|user|is\s|was\s))"
     r"\s{0,20}(.*)"
 )
@@ -53,7 +53,7 @@ _LABEL = re.compile(
     r"(?:recipients?|addressee|addressed to|rcpt to|address(?:es)?|user|mailbox|to|e-?mail"
     r"|destinatari\w{1,3}|destinataire|empf\u00e4nger|adresse?|收件人(?:地址|邮箱)?|收信人|收件者|接收人"
     r"|受信者|宛先|送信先|あて先|получатель|кому)"
-    r"(?: address| name| e-?mail)?(?:\(e?s\))?\s{0,5}[:\uff1a]\s{0,30}"
+    r"(?: address| name| e-?mail)?(?:\(e?s\))?\s{0,5}[:\uff1a\t]\s{0,30}"
     rf"[\[<\"'({{]{{0,2}}{_KIND}({ADDRESS})",
     re.IGNORECASE,
 )

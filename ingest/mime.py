@@ -71,6 +71,7 @@ _HEADERS_ONLY = frozenset(
 _BREAK = re.compile(
     r"<(?:br|/?p|/?div|/?tr|/?li|/?h[1-6]|/?table|/?blockquote)\b[^<>]*>", re.IGNORECASE
 )
+_CELL_END = re.compile(r"</t[dh]\b[^<>]*>", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>\n]*(?:\n[^<>\n]*){0,30}>")
 
 
@@ -374,10 +375,10 @@ def _word(match: re.Match[str]) -> str:
 
 
 def html_to_text(page: str) -> str:
-    """Text of an HTML page, a line per block; styles, scripts and comments left out."""
+    """Text of an HTML page, a line per block, a tab between cells; styles, scripts and comments left out."""
     for begin, end in (("<style", "</style>"), ("<script", "</script>"), ("<!--", "-->")):
         page = _without(page, begin, end)
-    page = _TAG.sub("", _BREAK.sub("\n", page))
+    page = _TAG.sub("", _BREAK.sub("\n", _CELL_END.sub("\t", page)))
     try:
         page = html.unescape(page)
     except ValueError:  # a character number of thousands of digits

@@ -12,7 +12,7 @@ the VERP token tells, and what follows is decided elsewhere.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from analysis.facts import Kind, Reading, ReportedRecipient
@@ -44,6 +44,7 @@ _UNSUBSCRIBE = re.compile(r"\s{0,5}(?:please )?unsubscribe(?: me)?\W{0,5}", re.I
 
 _NUMBERED = re.compile(r"[\[#(]\s?#?\d|\*\*")
 """The subject of a ticket or an alert."""
+_FIRST = b"From: MAILER-DAEMON@example.org\n\nNot delivered: <user@example.net>: 550 unknown\n"
 
 
 def read_mail(raw: bytes, rulebook: Rulebook) -> Reading:
@@ -52,8 +53,16 @@ def read_mail(raw: bytes, rulebook: Rulebook) -> Reading:
     error = "; ".join(mail.defects) or None
     try:
         return replace(_read(mail, rulebook), token=_token(mail, raw), error=error)
+    except MemoryError:
+        raise  # says nothing of the message that a reader with more room would say
     except Exception as trouble:  # noqa: BLE001 - a message that trips a reader is put aside, not fatal
         return Reading(Kind.NORMAL, error=f"could not be read: {type(trouble).__name__}")
+
+
+def reader(rulebook: Rulebook) -> Callable[[bytes], Reading]:
+    """`read_mail` by these rules, for a `ReadingRoom`; has compiled what it needs."""
+    read_mail(_FIRST, rulebook)
+    return lambda raw: read_mail(raw, rulebook)
 
 
 def _read(mail: Mail, rulebook: Rulebook) -> Reading:

@@ -21,6 +21,8 @@ from analysis.ledger import Recorded
 from analysis.store import Store, StoreUnavailable
 from ingest import inbox
 from ingest.inbox import Raw
+from ingest.reading_desk import Unreadable
+from ingest.reading_room import NoDesk
 
 log = structlog.get_logger()
 
@@ -46,7 +48,7 @@ class Reader:
     def __init__(
         self,
         store: Store,
-        read: Callable[[bytes], Reading],
+        read: Callable[[Sequence[bytes]], Sequence[Reading | Unreadable]],
         *,
         owner_of: Callable[[str], str | None],
         node: str,
@@ -57,7 +59,8 @@ class Reader:
         new_id: Callable[[], str],
         observer: Observer,
     ) -> None:
-        """`read` parses one message and never raises; `owner_of` gives the delivery that a VERP
+        """`read` parses messages, off the event loop, and raises nothing but `NoDesk`, which may
+        pass; what has no reading is put aside.  `owner_of` gives the delivery that a VERP
         local part found inside a mail was issued for, or None if it is not genuine; `gone` says
         of another node's name that it surely runs no more."""
         self._store = store
@@ -72,7 +75,8 @@ class Reader:
         self._observer = observer
         self._awake = asyncio.Event()
         self._unfinished = True  # another start on this machine may have died in the middle
-        self._in_hand: list[tuple[Raw, Reading]] = []  # read, and not entered yet
+        self._claimed: list[Raw] = []  # not read yet
+        self._in_hand: list[tuple[Raw, Reading | Unreadable]] = []  # read, and not entered yet
 
     def wake(self) -> None:
         """Something was stored: look now rather than at the next poll."""
@@ -100,29 +104,38 @@ class Reader:
             log.warning("cannot read reports: the database is unavailable", error=str(error))
             self._unfinished = not self._in_hand  # a claim may have been committed unseen
             return 0
+        except NoDesk as error:
+            log.warning("cannot read reports: no process to read in", error=str(error))
+            return 0
         self._in_hand = []
         return count
 
-    async def _next(self) -> list[tuple[Raw, Reading]]:
+    async def _next(self) -> list[tuple[Raw, Reading | Unreadable]]:
         """The next batch, read; first of all what this node began and did not finish."""
         if self._unfinished:
             await self._store.write(self._give_back)
             self._unfinished = False
+        if not self._claimed:
+            self._claimed = await self._claim()
+        contents = [raw.content for raw in self._claimed]
+        answers = await asyncio.to_thread(self._read, contents) if contents else []
+        raws, self._claimed = self._claimed, []
+        return [
+            (raw, answer if isinstance(answer, Unreadable) else meant(raw, answer))
+            for raw, answer in zip(raws, answers, strict=True)
+        ]
+
+    async def _claim(self) -> list[Raw]:
         now, pace = self._clock(), self._pace
-        raws = await self._store.write(
+        return await self._store.write(
             lambda tx: inbox.claim(tx, node=self._node, now=now, lease=pace.lease, limit=pace.batch)
         )
-        readings = await asyncio.to_thread(self._read_all, raws) if raws else []
-        return list(zip(raws, readings, strict=True))
 
     def _give_back(self, tx: Connection) -> None:
         dead = {node for node in inbox.holders(tx) if self._gone(node)}
         inbox.give_back(tx, {self._node, *dead})
 
-    def _read_all(self, raws: Sequence[Raw]) -> list[Reading]:
-        return [meant(raw, self._read(raw.content)) for raw in raws]
-
-    async def _enter(self, pairs: list[tuple[Raw, Reading]]) -> None:
+    async def _enter(self, pairs: list[tuple[Raw, Reading | Unreadable]]) -> None:
         """Enter a batch together; if that fails, one by one, putting the culprit aside."""
         if not pairs:
             return
@@ -139,13 +152,23 @@ class Reader:
             for pair in pairs:
                 await self._enter([pair])
             return
-        for _, reading in pairs:
-            self._observer.read(reading.kind)
+        for raw, answer in pairs:
+            if isinstance(answer, Unreadable):
+                log.error("a report was put aside", raw=raw.id, error=answer.why)
+            else:
+                self._observer.read(answer.kind)
         for fact in facts:
             self._observer.reported(fact)
 
-    def _enter_all(self, tx: Connection, pairs: Sequence[tuple[Raw, Reading]]) -> list[Recorded]:
-        arrivals = [arrival(tx, raw, reading, self._owner_of) for raw, reading in pairs]
+    def _enter_all(
+        self, tx: Connection, pairs: Sequence[tuple[Raw, Reading | Unreadable]]
+    ) -> list[Recorded]:
+        arrivals: list[Arrival] = []
+        for raw, answer in pairs:
+            if isinstance(answer, Unreadable):
+                inbox.put_aside(tx, raw.id, answer.why)
+            else:
+                arrivals.append(arrival(tx, raw, answer, self._owner_of))
         return ledger.enter_all(
             tx, arrivals, now=self._clock(), limits=self._limits, new_id=self._new_id
         )

@@ -28,7 +28,17 @@ from sender.tlsa import Tlsa, Usage
 MAX_CHAIN = 10
 """Certificates of a chain that are looked at; real ones have two to four."""
 
-_BAD = (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm, x509.ExtensionNotFound)
+_BAD = (
+    ValueError,
+    TypeError,
+    InvalidSignature,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.ExtensionNotFound,
+    x509.UnsupportedGeneralNameType,
+)
+"""What reading and checking a hostile certificate may raise."""
 
 
 @dataclass(frozen=True, slots=True)

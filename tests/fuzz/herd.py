@@ -26,7 +26,9 @@ def _reports() -> list[bytes]:
         diagnostic_code="smtp; 550 5.1.1 <ann@example.net>: user unknown\n in virtual table",
     )
     late = group(final_recipient="rfc822; bob@example.net", action="delayed", status="4.4.7")
-    fine = group(final_recipient="utf-8; 用户\\x{41}@例子.example", action="relayed", status="2.0.0")
+    fine = group(
+        final_recipient="utf-8; 用户\\x{41}@例子.example", action="relayed", status="2.0.0"
+    )
     full = group(
         original_recipient="rfc822;carl+3D1@example.net",
         action="failed",
@@ -88,7 +90,11 @@ def _others() -> list[bytes]:
         "bounce": {
             "bounceType": "Permanent",
             "bouncedRecipients": [
-                {"emailAddress": "ann@example.net", "status": "5.1.1", "diagnosticCode": "smtp; 550 no"}
+                {
+                    "emailAddress": "ann@example.net",
+                    "status": "5.1.1",
+                    "diagnosticCode": "smtp; 550 no",
+                }
             ],
         },
     }

@@ -18,31 +18,161 @@ MOST = 200_000
 SPICES = (
     *(b"\0", b"\xff", b"\xed\xa0\x80", b"\x1b$B", b"\x85", b"\xe2\x80\xa8", b"\xef\xbb\xbf"),
     *(b"\r", b"\n", b"\r\n", b"\r\n\r\n", b"\n \n", b"\r\n.\r\n", b"\t", b" " * 60, b"\x0b\x0c"),
-    *(b"<", b">", b"<<", b">>>", b"@", b"a@b.cc", b"<a@b.cc>", b'"', b"(", b"((((", b")", b"[", b"\\"),
-    *(b"=?utf-8?q?=0A?=", b"=?utf-8?b?////?=", b"=?utf-7?q?+ADw-?=", b"=?x?", b"=20", b"=\r\n", b"=3D"),
-    *(b"550 5.1.1 ", b"550-5.1.1 ", b"4.2.2", b"5.999.999", b"599", b"(#5.1.1)", b"smtp; ", b"rfc822;"),
-    *(b"--", b"--=_edge", b"--=_edge--", b"\r\n--cut--\r\n", b"Content-Type: ", b"multipart/", b"message/"),
-    *(b"said: ", b"host a.example ", b"user unknown", b"mailbox full", b"Recipient: ", b">>> RCPT TO:<"),
-    *(b"<style", b"</style>", b"<script>", b"<!--", b"-->", b"<br", b"&#64;", b"&#x110000;", b"&amp;"),
-    *("收件人：".encode(), "邮箱已满".encode("gbk"), "宛先".encode("shift_jis"), "не".encode("koi8-r")),
-    *(b"+3D", b"\\x{41}", b"\\x{D800}", b"\\x{ffffff}", b"b+", b"{", b'{"a":', b"[[[[", b"9" * 5_000),
+    *(
+        b"<",
+        b">",
+        b"<<",
+        b">>>",
+        b"@",
+        b"a@b.cc",
+        b"<a@b.cc>",
+        b'"',
+        b"(",
+        b"((((",
+        b")",
+        b"[",
+        b"\\",
+    ),
+    *(
+        b"=?utf-8?q?=0A?=",
+        b"=?utf-8?b?////?=",
+        b"=?utf-7?q?+ADw-?=",
+        b"=?x?",
+        b"=20",
+        b"=\r\n",
+        b"=3D",
+    ),
+    *(
+        b"550 5.1.1 ",
+        b"550-5.1.1 ",
+        b"4.2.2",
+        b"5.999.999",
+        b"599",
+        b"(#5.1.1)",
+        b"smtp; ",
+        b"rfc822;",
+    ),
+    *(
+        b"--",
+        b"--=_edge",
+        b"--=_edge--",
+        b"\r\n--cut--\r\n",
+        b"Content-Type: ",
+        b"multipart/",
+        b"message/",
+    ),
+    *(
+        b"said: ",
+        b"host a.example ",
+        b"user unknown",
+        b"mailbox full",
+        b"Recipient: ",
+        b">>> RCPT TO:<",
+    ),
+    *(
+        b"<style",
+        b"</style>",
+        b"<script>",
+        b"<!--",
+        b"-->",
+        b"<br",
+        b"&#64;",
+        b"&#x110000;",
+        b"&amp;",
+    ),
+    *(
+        "收件人：".encode(),
+        "邮箱已满".encode("gbk"),
+        "宛先".encode("shift_jis"),
+        "не".encode("koi8-r"),
+    ),
+    *(
+        b"+3D",
+        b"\\x{41}",
+        b"\\x{D800}",
+        b"\\x{ffffff}",
+        b"b+",
+        b"{",
+        b'{"a":',
+        b"[[[[",
+        b"9" * 5_000,
+    ),
 )
 CHARSETS = (
     *(b"utf-7", b"idna", b"undefined", b"zlib", b'"us-ascii\0"', b"utf-16", b"punycode", b"rot13"),
-    *(b"gb2312", b"gbk", b"gb18030", b"big5", b"shift_jis", b"iso-2022-jp", b"iso-2022-kr", b"euc-kr"),
-    *(b"hz-gb-2312", b"koi8-r", b"windows-1251", b"iso-8859-8-i", b"cp932", b"", b"''", b"utf-8\r\n x"),
+    *(
+        b"gb2312",
+        b"gbk",
+        b"gb18030",
+        b"big5",
+        b"shift_jis",
+        b"iso-2022-jp",
+        b"iso-2022-kr",
+        b"euc-kr",
+    ),
+    *(
+        b"hz-gb-2312",
+        b"koi8-r",
+        b"windows-1251",
+        b"iso-8859-8-i",
+        b"cp932",
+        b"",
+        b"''",
+        b"utf-8\r\n x",
+    ),
 )
 TYPES = (
-    *(b"text/plain", b"text/html", b"message/rfc822", b"message/delivery-status", b"multipart/mixed"),
-    *(b"multipart/report; report-type=delivery-status", b"message/feedback-report", b"text/rfc822-headers"),
-    *(b"multipart/report; report-type=feedback-report", b"message/global-delivery-status", b"multipart/"),
-    *(b"message/partial", b"application/zip", b"application/tlsrpt+gzip", b"image/png", b"/", b";;;=;"),
+    *(
+        b"text/plain",
+        b"text/html",
+        b"message/rfc822",
+        b"message/delivery-status",
+        b"multipart/mixed",
+    ),
+    *(
+        b"multipart/report; report-type=delivery-status",
+        b"message/feedback-report",
+        b"text/rfc822-headers",
+    ),
+    *(
+        b"multipart/report; report-type=feedback-report",
+        b"message/global-delivery-status",
+        b"multipart/",
+    ),
+    *(
+        b"message/partial",
+        b"application/zip",
+        b"application/tlsrpt+gzip",
+        b"image/png",
+        b"/",
+        b";;;=;",
+    ),
 )
-ENCODINGS = (b"base64", b"quoted-printable", b"x-uuencode", b"8bit", b"binary", b"base64 quoted-printable")
+ENCODINGS = (
+    b"base64",
+    b"quoted-printable",
+    b"x-uuencode",
+    b"8bit",
+    b"binary",
+    b"base64 quoted-printable",
+)
 FIELDS = (
     *(b"From", b"To", b"Subject", b"Content-Type", b"Content-Transfer-Encoding", b"Message-ID"),
-    *(b"X-Failed-Recipients", b"Auto-Submitted", b"Final-Recipient", b"Action", b"Status", b"Return-Path"),
-    *(b"Diagnostic-Code", b"Original-Recipient", b"Feedback-Type", b"Original-Rcpt-To", b"Received"),
+    *(
+        b"X-Failed-Recipients",
+        b"Auto-Submitted",
+        b"Final-Recipient",
+        b"Action",
+        b"Status",
+        b"Return-Path",
+    ),
+    *(
+        b"Diagnostic-Code",
+        b"Original-Recipient",
+        b"Feedback-Type",
+        b"Original-Rcpt-To",
+        b"Received",
+    ),
     *(b"x-amz-sns-message-id", b"X-MLServer", b"X-HmXmrOriginalRecipient", b"Content-Disposition"),
 )
 
@@ -149,7 +279,9 @@ def _type(mail: bytes, draw: Random, _: Sequence[bytes]) -> bytes:
 
 
 def _ends(mail: bytes, draw: Random, _: Sequence[bytes]) -> bytes:
-    return mail.replace(b"\r\n", draw.choice((b"\n", b"\r", b"\r\r\n", b"\n\r", b"\r\n\r\n", b"\0")))
+    return mail.replace(
+        b"\r\n", draw.choice((b"\n", b"\r", b"\r\r\n", b"\n\r", b"\r\n\r\n", b"\0"))
+    )
 
 
 def _encode(mail: bytes, draw: Random, _: Sequence[bytes]) -> bytes:
@@ -170,18 +302,34 @@ def _encode(mail: bytes, draw: Random, _: Sequence[bytes]) -> bytes:
 def _wrap(mail: bytes, draw: Random, herd: Sequence[bytes]) -> bytes:
     """The whole as a part of another, its boundary perhaps the same as one inside."""
     edge = draw.choice((b"=_edge", b"cut", b"=_the-demo-is-over", b"-", b"a" * 70, b"x y"))
-    kind = draw.choice((b"mixed", b"report; report-type=delivery-status", b"alternative", b"digest"))
-    inner = draw.choice((b"Content-Type: message/rfc822\r\n\r\n", b"", b"\r\n", b"Content-Type: text/html\r\n\r\n"))
-    head = b'Content-Type: multipart/' + kind + b'; boundary="' + edge + b'"\r\n\r\n'
+    kind = draw.choice(
+        (b"mixed", b"report; report-type=delivery-status", b"alternative", b"digest")
+    )
+    inner = draw.choice(
+        (b"Content-Type: message/rfc822\r\n\r\n", b"", b"\r\n", b"Content-Type: text/html\r\n\r\n")
+    )
+    head = b"Content-Type: multipart/" + kind + b'; boundary="' + edge + b'"\r\n\r\n'
     times = draw.choice((1, 1, 2, 25))
     for _ in range(times):
-        mail = b"From: postmaster@example.org\r\n" + head + b"--" + edge + b"\r\n" + inner + mail[:MOST]
+        mail = (
+            b"From: postmaster@example.org\r\n"
+            + head
+            + b"--"
+            + edge
+            + b"\r\n"
+            + inner
+            + mail[:MOST]
+        )
     return mail + draw.choice((b"", b"\r\n--" + edge + b"--\r\n"))
 
 
 def _boundary(mail: bytes, draw: Random, _: Sequence[bytes]) -> bytes:
     edges = (b"=_edge", b"=_the-demo-is-over", b"cut")
-    return mail.replace(draw.choice(edges), draw.choice((b"", b"-", b"=_edg", b"=_edge=_edge")), draw.choice((1, 2, -1)))
+    return mail.replace(
+        draw.choice(edges),
+        draw.choice((b"", b"-", b"=_edg", b"=_edge=_edge")),
+        draw.choice((1, 2, -1)),
+    )
 
 
 Mutation = Callable[[bytes, Random, Sequence[bytes]], bytes]

@@ -39,7 +39,8 @@ def report(fields: bytes) -> bytes:
     """A delivery status notification with these fields."""
     return multipart(
         b"Content-Type: text/plain\r\n\r\nA message could not be delivered.",
-        b"Content-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; a.example\r\n\r\n" + fields,
+        b"Content-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; a.example\r\n\r\n"
+        + fields,
         kind=b"report; report-type=delivery-status",
     )
 
@@ -47,7 +48,8 @@ def report(fields: bytes) -> bytes:
 def nested(depth: int, *, same: bool = False) -> bytes:
     """Multiparts inside each other, with boundaries of their own or all with the same."""
     opened = b"".join(
-        b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n * (not same), n * (not same))
+        b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n"
+        % (n * (not same), n * (not same))
         for n in range(depth)
     )
     return DAEMON + opened + b"\r\nthe end"
@@ -95,7 +97,9 @@ def event(message: bytes) -> bytes:
 
 
 def charset(name: bytes) -> bytes:
-    return notice(b"+ADw-script+AD4- \xe9\x00 a@example.net\r\n" * 20_000, b"text/plain; charset=" + name)
+    return notice(
+        b"+ADw-script+AD4- \xe9\x00 a@example.net\r\n" * 20_000, b"text/plain; charset=" + name
+    )
 
 
 def recipients(count: int) -> bytes:

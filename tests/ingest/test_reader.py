@@ -69,7 +69,7 @@ def reader(
     parts = given | other
     return Reader(
         store,
-        parts["read"],
+        lambda contents: [parts["read"](content) for content in contents],
         owner_of=parts["owner_of"],
         node=parts["node"],
         gone=lambda node: node == "dead",

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sender.dane import MAX_CHAIN, Failure, covers, failure
@@ -207,6 +207,8 @@ def test_any_octets_are_a_certificate_or_refused(octets: bytes) -> None:
 
 
 @given(st.integers(0, 400), st.binary(min_size=1, max_size=4))
+@settings(max_examples=300, deadline=None)
+@example(11, b"\x01")  # a version that does not exist
 def test_a_damaged_chain_never_holds(at: int, noise: bytes) -> None:
     good = _GOOD
     leaf = bytearray(good.der)

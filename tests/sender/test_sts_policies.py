@@ -172,6 +172,23 @@ async def test_a_silenced_dns_takes_no_policy_away(world: World, manner: Manner)
         world.clock.now += 1_000
 
 
+async def test_a_new_id_whose_policy_cannot_be_had_leaves_the_old_one_in_force(
+    world: World,
+) -> None:
+    """Somebody who forges the record and blocks the policy host gains nothing."""
+    world.publish()
+    policies = world.policies()
+    assert await policies.of(DOMAIN) is not None
+    world.publish("2")
+    world.host.close()
+    for _ in range(5):
+        world.clock.now += 901
+        assert await policies.of(DOMAIN) is not None
+        await settled(policies)
+        assert await policies.of(DOMAIN) is not None
+    assert world.failures() == {Failing.STS_FETCH: 5}
+
+
 async def test_a_new_id_brings_the_new_policy_and_nobody_waits_for_it(world: World) -> None:
     world.publish()
     policies = world.policies()
