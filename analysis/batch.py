@@ -1,8 +1,8 @@
 """Group commit: what arrives while a batch is being written goes into the next one together.
 
 `Batch.put(item)` returns the item's own result after the transaction that holds it was committed.
-One writer runs at a time per lane; nobody waits for a timer, so a lonely item is written at once
-and a crowd shares one fsync.  If a batch fails for anything but the store being unavailable, its
+One writer runs at a time per lane.  Unless `gather` says otherwise nobody waits for a timer, so a
+lonely item is written at once and a crowd shares one fsync.  If a batch fails for anything but the store being unavailable, its
 items are tried one by one, so that one bad item cannot take its neighbours down.
 """
 
@@ -33,11 +33,15 @@ class Batch(Generic[Item, Result]):
         largest: int = 500,
         waiting: int = 20_000,
         lanes: int = 1,
+        gather: float = 0.0,
     ) -> None:
+        """`gather`: seconds that a batch which is not full waits for company, where nobody is in
+        a hurry and a statement for many costs little more than one for a few."""
         self._write = write
         self._largest = largest
         self._most_waiting = waiting
         self._lanes = lanes
+        self._gather = gather
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
         self._running: set[asyncio.Task[None]] = set()
         self._draining = 0  # lanes that will look at the line again before they end
@@ -60,6 +64,8 @@ class Batch(Generic[Item, Result]):
         # a task its callers go on, and what they put next must find a lane.
         try:
             while self._waiting:
+                if self._gather and len(self._waiting) < self._largest:
+                    await asyncio.sleep(self._gather)
                 size = min(self._largest, len(self._waiting))
                 await self._settle([self._waiting.popleft() for _ in range(size)])
         finally:

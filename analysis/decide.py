@@ -30,7 +30,8 @@ UNKNOWN_TRIES = 3
 def after_attempt(result: str, verdict: Verdict, *, tries: int) -> Fact:
     """The fact that an attempt establishes.
 
-    `result` is accepted, refused, deferred, in_doubt or withheld; `tries` counts this attempt.
+    `result` is accepted, refused (a well-formed 5xx, or our own resolver's positive word that
+    there is no such domain), deferred, in_doubt or withheld; `tries` counts this attempt.
     Whether another try fits into schedule and deadline is asked separately (`analysis.retry`).
     """
     match result:
@@ -47,9 +48,7 @@ def after_attempt(result: str, verdict: Verdict, *, tries: int) -> Fact:
         case "refused":
             return Fact.REFUSED
         case _:
-            # our own resolver's positive word: no such domain, null MX
-            gone = verdict.category is Category.BAD_DOMAIN and verdict.severity is Severity.HARD
-            return Fact.REFUSED if gone and result == "deferred" else Fact.PUT_OFF
+            return Fact.PUT_OFF
 
 
 def counts_as_soft(verdict: Verdict) -> bool:

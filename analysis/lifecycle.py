@@ -32,6 +32,7 @@ class Fact(StrEnum):
     PUT_OFF = "put_off"  # 4xx, unknown, in doubt, or our own trouble
     REFUSED = "refused"  # positive knowledge that this message is not wanted there
     SPENT = "spent"  # the schedule has no further try, or none before the deadline
+    HELD_BACK = "held_back"  # not tried: the receiver wants less, or our own pace does
     WITHHELD = "withheld"  # the suppression list says no
     LEASE_LOST = "lease_lost"  # the node that held it has gone
     CANCELLED = "cancelled"  # the sender asked
@@ -47,6 +48,7 @@ TABLE: dict[tuple[State, Fact], State] = {
     (State.QUEUED, Fact.BOUNCED): State.BOUNCED,
     (State.SENDING, Fact.ACCEPTED): State.DELIVERED,
     (State.SENDING, Fact.PUT_OFF): State.QUEUED,
+    (State.SENDING, Fact.HELD_BACK): State.QUEUED,
     (State.SENDING, Fact.REFUSED): State.BOUNCED,
     (State.SENDING, Fact.SPENT): State.EXPIRED,
     (State.SENDING, Fact.WITHHELD): State.SUPPRESSED,

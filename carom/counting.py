@@ -41,7 +41,7 @@ class Counting:
         metrics = self._metrics
         stream = metrics.stream(record.claim.stream)
         provider = metrics.provider(record.provider)
-        if record.result != "withheld":
+        if record.result not in ("withheld", "held"):
             metrics.attempts.labels(provider, record.result).inc()
         if outcome := _OUTCOMES.get(record.fact):
             metrics.deliveries.labels(stream, provider, outcome).inc()

@@ -7,6 +7,7 @@ engine and choose which roles run.
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from collections import defaultdict
@@ -53,6 +54,9 @@ from sender.tokens import Token, Tokens
 from sender.worker import Pace, Worker
 
 DAY = 86_400.0
+
+SIGNED_AT_ONCE = 8
+"""Messages that one thread signs in one go: a hop to a thread costs a third of a signature."""
 
 
 def new_id() -> str:
@@ -263,13 +267,17 @@ def _attempts(
         now = clock()
         return await store.read(lambda tx: queue.prepare(tx, claims, now))
 
+    async def finish(work: Sequence[tuple[Claim, bytes]]) -> list[bytes]:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(signers, outgoing.finish_all, work)
+
+    outgoing = _outgoing(settings, tokens, clock)
     schedule = settings.sender.schedule
     return Attempts(
         prepare=Batch[Claim, Prepared](prepare, lanes=2).put,
         ways=routes,
         wires=connections,
-        finish=_outgoing(settings, tokens, clock).finish,
-        signers=signers,
+        finish=Batch[tuple[Claim, bytes], bytes](finish, largest=SIGNED_AT_ONCE, lanes=2).put,
         judge=rules.classify,
         schedules=tuple(retry.parse(getattr(schedule, name)) for name in RANKS),
         clock=clock,

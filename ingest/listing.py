@@ -73,7 +73,8 @@ _LISTED = re.compile(
 )
 _REFUSED = re.compile(r"<<< {0,4}[45]\d\d")
 _CONSEQUENCE = re.compile(
-    r"50[013] (?:\d\.\d\.\d )?.{0,40}(?:rcpt|recipient)|554 .{0,20}no valid recipients", re.IGNORECASE
+    r"50[013] (?:\d\.\d\.\d )?.{0,40}(?:rcpt|recipient)|554 .{0,20}no valid recipients",
+    re.IGNORECASE,
 )
 """What a system says to DATA after it refused everybody: no news of anybody."""
 _PARAGRAPH = re.compile(r"\n[ \t]{0,20}\n")

@@ -375,7 +375,7 @@ def _word(match: re.Match[str]) -> str:
 
 
 def html_to_text(page: str) -> str:
-    """Text of an HTML page, a line per block, a tab between cells; styles, scripts and comments left out."""
+    """Text of an HTML page, a line per block, a tab between cells; without scripts and styles."""
     for begin, end in (("<style", "</style>"), ("<script", "</script>"), ("<!--", "-->")):
         page = _without(page, begin, end)
     page = _TAG.sub("", _BREAK.sub("\n", _CELL_END.sub("\t", page)))

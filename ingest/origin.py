@@ -25,8 +25,8 @@ _FAILURE_SUBJECT = re.compile(
     r"undeliver|un-deliver|not deliver|returned mail|bounced mail|failure notice|user unknown"
     r"|deliver\w{0,3} (?:status|fail|problem|error|notif|report|delayed)|delivery has failed"
     r"|mail (?:system )?error|mail (?:could not|cannot)|mail failure|failed (?:mail|delivery)"
-    r"|(?:message|mail) (?:delayed|undeliver|not)|could not (?:be )?(?:sent|deliver|send)|non[- ]?remis"
-    r"|apparently from you"
+    r"|(?:message|mail) (?:delayed|undeliver|not)|could not (?:be )?(?:sent|deliver|send)"
+    r"|non[- ]?remis|apparently from you"
     r"|\u9000\u4fe1|\u9000\u4ef6|\u6295\u9012\u5931\u8d25|\u53d1\u9001\u5931\u8d25"
     r"|メールエラー|エラー通知|エラーメール|配信でき|送信でき|届けでき"
     r"|unzustellbar|nicht zugestellt|недостав|не доставлен|配信不能|配信エラー",
@@ -44,8 +44,8 @@ _BY_HAND = frozenset(
 )
 _MARKS = _BY_HAND | {"x-mailer", "list-id"}
 _PROGRAM = re.compile(
-    r"outlook|thunderbird|mozilla|apple mail|iphone|ipad|android|eudora|mutt|\bpine\b|alpine|evolution"
-    r"|kmail|zimbra|roundcube|squirrel|horde|foxmail|becky|the bat|sylpheed|claws|pegasus|opera"
+    r"outlook|thunderbird|mozilla|apple mail|iphone|ipad|android|eudora|mutt|\bpine\b|alpine"
+    r"|evolution|kmail|zimbra|roundcube|squirrel|horde|foxmail|becky|the bat|sylpheed|claws|pegasus|opera"
     r"|airmail|emclient|yahoomail|webmail|entourage|netscape|lotus notes release|spark|superhuman",
     re.IGNORECASE,
 )

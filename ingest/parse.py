@@ -202,9 +202,9 @@ def _is_believed(notice: Notice) -> bool:
     if autoreply.is_about_absence(mail):
         return False
     told = _tells_reply(notice)
-    if is_from_robot(mail) and not autoreply.is_away(mail):
-        if mail.returned or (told and notice.returned):
-            return True
+    returned = bool(mail.returned) or (told and bool(notice.returned))
+    if returned and is_from_robot(mail) and not autoreply.is_away(mail):
+        return True
     if is_by_hand(mail):
         return False
     if _opens_as_system(notice):
@@ -218,7 +218,9 @@ def _is_believed(notice: Notice) -> bool:
 
 def _speaks_of_failure(notice: Notice) -> bool:
     headers = notice.mail.headers
-    if "x-failed-recipients" in headers or (is_daemon(notice.mail) and is_failure_notice(notice.mail)):
+    if "x-failed-recipients" in headers or (
+        is_daemon(notice.mail) and is_failure_notice(notice.mail)
+    ):
         return True
     return FAILED.search(f"{headers.word('subject')}\n{notice.text[:8_000]}") is not None
 

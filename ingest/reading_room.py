@@ -68,6 +68,11 @@ class ReadingRoom:
             answers += self._answers(batch)
         return answers
 
+    @property
+    def pid(self) -> int | None:
+        """The process that reads, or None where none runs."""
+        return self._desk.pid if self._desk is not None and self._desk.alive else None
+
     def close(self) -> None:
         """End the process; what is being read in another thread fails with `NoDesk`."""
         self._closed = True
@@ -148,6 +153,10 @@ class _Desk:
             receive(ours)
         except (EOFError, OSError) as error:
             raise NoDesk(f"the reading process did not start: exit {self.end()}") from error
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     @property
     def alive(self) -> bool:

@@ -69,7 +69,8 @@ FAILED = any_of(
     r"届けられ|宛先不明|送信エラー|見つかりません|存在しません|戻って|エラーメール",
     r"(?:配送|配信|送信)に失敗|(?:届ける|送る|配信する|送信する)(?:こと|事)(?:が|は)?(?:でき|出来)",
     # Korean, Scandinavian, Czech, Hungarian, Turkish
-    r"(?:전달|전송|배달|발송|배송)(?:을|를|이|에|되지)? ?(?:할 수 ?없|하지 ?못|실패|못했|않았)|반송",
+    r"(?:전달|전송|배달|발송|배송)(?:을|를|이|에|되지)? ?(?:할 수 ?없|하지 ?못|실패|못했|않았)",
+    r"반송",
     r"kunde inte (?:levereras|skickas)|kunne ikke (?:leveres|sendes)|ikke (?:leveret|levert)",
     r"nelze doručit|nebyl[ao]? doručen|nem (?:lehetett )?kézbesít|teslim edilemedi|iletilemedi",
 )
@@ -128,9 +129,9 @@ HELP = any_of(
 OPENING = any_of(
     r"^\W*(?:hi\W{1,3})?this is (?:the|a|an) (?:[\w.-]+ ){0,3}"
     r"(?:mail|mailer-daemon|postfix|program|delivery|qmail-send|mta|report)\b",
-    r"^\W*this (?:message|report|e-?mail) (?:was|is|has been) (?:created|generated)? ?automatically",
+    r"^\W*this (?:message|report|e-?mail) (?:was|is|has been) (?:created |generated )?automatically",
     r"^\W*the original message was received|^\W*this report relates to",
-    r"^\W*(?:sorry\W{1,3}|unfortunately\W{1,3})?(?:\w+ ){0,4}unable to deliver (?:the |your |this )?mes",
+    r"^\W*(?:sorry\W{1,3}|unfortunately\W{1,3})?(?:\w+ ){0,4}unable to deliver (?:the |your )?mes",
     r"^\W*(?:(?:your|the|a|an) )?(?:following )?(?:e-?mail |mail )?(?:message|mail|e-?mail)\b"
     r"(?:[^.!?]|\w\.\w){0,120}(?:not|n't|fail\w*|undeliver\w*|return\w*) .{0,40}"
     r"(?:deliver|reach|recipient|sen[dt]|address)",

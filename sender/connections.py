@@ -56,6 +56,7 @@ class _Site:
     """Deliveries to one site: `users` hold or await a turn, `held` of them have one."""
 
     turns: asyncio.Semaphore
+    most: int  # connections, as its first route said
     users: int = 0
     held: int = 0
     idle: dict[Session, float] = field(default_factory=dict)  # since when; longest first
@@ -103,7 +104,7 @@ class Connections:
         Never raises for anything a remote host does.  When cancelled, the connection is cut; the
         message may or may not have been accepted.  RuntimeError after `close`.
         """
-        async with self._turn(route.site) as site:
+        async with self._turn(route) as site:
             outcome = await self._on_kept(site, route, envelope)
             if outcome is None or (outcome.reused and _talk_elsewhere(outcome)):
                 outcome = await self._on_fresh(site, route, envelope)
@@ -123,11 +124,12 @@ class Connections:
         await asyncio.gather(*(self._say_goodbye(session) for session in leaving))
 
     @asynccontextmanager
-    async def _turn(self, name: str) -> AsyncIterator[_Site]:
+    async def _turn(self, route: Route) -> AsyncIterator[_Site]:
         """The right to one open connection to a site, in turn."""
         if self._closed:
             raise RuntimeError("connections are closed")
-        site = self._sites.setdefault(name, _Site(asyncio.Semaphore(self._limits.per_site)))
+        name, most = route.site, route.connections or self._limits.per_site
+        site = self._sites.setdefault(name, _Site(asyncio.Semaphore(most), most))
         site.users += 1
         try:
             async with site.turns, self._turns:
@@ -220,11 +222,14 @@ class Connections:
         result, reply = await transact(session, envelope)
         if not session.usable:
             session.close()
-        elif self._closed or session.messages >= self._limits.messages:
+        elif self._closed or session.messages >= self._most(session.route):
             session.leave()
         else:
             self._keep(site, session)
         return _outcome(session, result, reply, reused=reused)
+
+    def _most(self, route: Route) -> int:
+        return route.connection_messages or self._limits.messages
 
     def _keep(self, site: _Site, session: Session) -> None:
         site.idle[session] = self._clock()
@@ -254,7 +259,7 @@ class Connections:
 
         A turn is held for the connection to come, and turns are bounded, so enough are idle.
         """
-        while site.held + len(site.idle) > self._limits.per_site:
+        while site.held + len(site.idle) > site.most:
             self._forget(next(iter(site.idle))).leave()
         while self._held + len(self._idle) > self._limits.total:
             name = next(iter(self._idle)).route.site

@@ -8,18 +8,19 @@ delivery off.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Protocol
 
 from analysis.decide import after_attempt
+from analysis.hint import wait_hint
 from analysis.lifecycle import Fact
 from analysis.reply import Reply, Stage
 from analysis.retry import Schedule, next_attempt
 from analysis.suppression import Suppression
 from analysis.verdict import Category, Fault, Severity, Verdict
+from sender.pacing import Pacing
+from sender.places import Held
 from sender.queue import Claim, Prepared
 from sender.record import Record
 from sender.smtp import Envelope, Outcome, Result, Route
@@ -44,12 +45,12 @@ class Attempts:
     prepare: Callable[[Claim], Awaitable[Prepared]]
     ways: Ways
     wires: Wires
-    finish: Callable[[Claim, bytes], bytes]  # per-delivery headers and signatures; CPU work
-    signers: Executor
+    finish: Callable[[tuple[Claim, bytes]], Awaitable[bytes]]  # headers of its own, signatures
     judge: Callable[[Reply], Verdict]
     schedules: tuple[Schedule, ...]  # by rank
     clock: Callable[[], float]
     random: Callable[[], float]
+    pacing: Pacing | None = None  # None: as fast as the connections go
 
     async def attempt(self, claim: Claim) -> Record:
         """Try a claimed delivery once.  Raises only for our own faults."""
@@ -61,10 +62,22 @@ class Attempts:
             return self._record(claim, _OUR_LOSS, started)
         way = await self.ways.route(claim.domain, require_tls=claim.require_tls)
         if isinstance(way, Reply):
-            return self._record(claim, Outcome(Result.DEFERRED, way, way.host, ""), started)
-        signed = await asyncio.get_running_loop().run_in_executor(
-            self.signers, self.finish, claim, ready.content
-        )
+            # class 5 is our own resolver's sure word; a remote host's never ends a delivery so
+            sure = way.stage is Stage.DNS and way.permanent
+            result = Result.REFUSED if sure else Result.DEFERRED
+            return self._record(claim, Outcome(result, way, way.host, ""), started)
+        if self.pacing is None:
+            return await self._send(claim, ready.content, way, started)
+        admitted = await self.pacing.enter(way, claim.domain)
+        if isinstance(admitted, Held):
+            return self._held_back(claim, admitted, started, way.provider)
+        with admitted:
+            done = await self._send(claim, ready.content, admitted.bounded(way), started)
+            admitted.heard(done.result, done.reply, done.verdict)
+            return done
+
+    async def _send(self, claim: Claim, content: bytes, way: Route, started: float) -> Record:
+        signed = await self.finish((claim, content))
         in_utf8 = not signed.partition(b"\r\n\r\n")[0].isascii()  # RFC 6532 headers
         envelope = Envelope(claim.return_path, claim.recipient, signed, in_utf8)
         return self._record(claim, await self.wires.deliver(way, envelope), started, way.provider)
@@ -88,6 +101,19 @@ class Attempts:
             claim, Fact.WITHHELD, "withheld", reply, verdict, "other", started, self.clock()
         )
 
+    def _held_back(self, claim: Claim, held: Held, started: float, provider: str) -> Record:
+        return Record(
+            claim,
+            Fact.HELD_BACK,
+            "held",
+            Reply(None, None, held.verdict.evidence),
+            held.verdict,
+            provider,
+            started,
+            self.clock(),
+            held.until,
+        )
+
     def _record(
         self, claim: Claim, outcome: Outcome, started: float, provider: str = "other"
     ) -> Record:
@@ -97,7 +123,7 @@ class Attempts:
         fact = after_attempt(outcome.result.value, verdict, tries=claim.attempts + 1)
         next_at = None
         if fact is Fact.PUT_OFF:
-            next_at = self._next(claim, ended)
+            next_at = self._next(claim, ended, wait_hint(outcome.reply.text))
             fact = Fact.SPENT if next_at is None else fact
         return Record(
             claim,
@@ -114,13 +140,14 @@ class Attempts:
             outcome.tls_policy.value,
         )
 
-    def _next(self, claim: Claim, now: float) -> float | None:
+    def _next(self, claim: Claim, now: float, hint: float | None) -> float | None:
         return next_attempt(
             self.schedules[claim.rank],
             now=now,
             attempt=claim.attempts + 1,
             deadline=claim.deadline,
             random=self.random,
+            hint=hint,
         )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sender.headers import prepend
 from sender.queue import Claim
-from sender.signing import Signer, sign
+from sender.signing import BodyHash, Signer, body_hash, sign
 from sender.tokens import Purpose, Tokens
 
 
@@ -47,14 +47,25 @@ class Outgoing:
     streams: frozenset[str]  # streams whose mail carries List-Unsubscribe
     clock: Callable[[], float]
 
-    def finish(self, claim: Claim, content: bytes) -> bytes:
-        """The message as it goes over the wire."""
+    def finish_all(self, work: Sequence[tuple[Claim, bytes]]) -> list[bytes]:
+        """Each message as it goes over the wire; a body that several share is hashed once."""
+        hashes: dict[str, BodyHash] = {}
+        return [self.finish(claim, content, hashes) for claim, content in work]
+
+    def finish(
+        self, claim: Claim, content: bytes, hashes: dict[str, BodyHash] | None = None
+    ) -> bytes:
+        """The message as it goes over the wire; `hashes` are those known, by message id."""
         if self.unsubscribe is not None and claim.stream in self.streams:
             content = prepend(content, self.unsubscribe.headers(claim))
         signers = self.signers_of(claim.from_address)
         if not signers:
             return content
-        return sign(content, signers, now=int(self.clock())) + content
+        known = {} if hashes is None else hashes
+        if claim.message_id not in known:
+            known[claim.message_id] = body_hash(content)
+        hashed = known[claim.message_id]
+        return sign(content, signers, now=int(self.clock()), hashed=hashed) + content
 
     def signers_of(self, address: str) -> Sequence[Signer]:
         """The keys of the From domain, of the nearest domain above it, or our own.

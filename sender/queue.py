@@ -2,6 +2,7 @@
 
 `claim` takes due deliveries for one node: state `sending`, a lease, an epoch one higher, an
 attempt row opened, all in one transaction that ends before anything goes to the network.
+What is due to a site that is held back is put off instead, without an attempt.
 `renew` keeps the leases of work under way; `reclaim` gives back what a dead node held; `expire`
 ends what its deadline has passed; `cancel` what its sender has called back.  What came of a claim
 is written by `sender.record`.
@@ -11,7 +12,6 @@ All of it is plain work on a `Connection`; nothing here knows SMTP.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -23,10 +23,13 @@ from analysis.lifecycle import Fact, State, advance
 from analysis.schema import attempts, bodies, deliveries, messages
 from analysis.store import IN_LIMIT, chunks
 from analysis.suppression import Question, Suppression, ask
+from sender.places import Held, Places, Sites
 from sender.submit import RANKS
 
 MOST_LOOKS = 8
 """How often one claim looks past domains that have just had their share."""
+MOST_FULL = 4
+"""Lists of `IN_LIMIT` domains without a place that one look leaves out; more are passed over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,24 +70,23 @@ def claim(
     limit: int,
     per_domain: int = 1_000_000,
     under_way: Mapping[str, int] = MappingProxyType({}),
+    sites: Sites | None = None,
 ) -> list[Claim]:
     """At most `limit` due deliveries, the most urgent class first.
 
-    No domain gets more than `per_domain`, counting those that are `under_way` to it already.  On
-    PostgreSQL rows that another node is claiming are skipped, not waited for.
+    No domain gets more than `per_domain`, counting those that are `under_way` to it already, and no
+    site more than `sites` says; what it says is held is put off until then.  On PostgreSQL rows that another node is claiming are skipped, not waited for.
     """
     picked: list[str] = []
-    taken = Counter(under_way)
+    places = Places(per_domain, under_way, sites, now)
     for rank in RANKS.values():
         if len(picked) < limit:
-            picked += _due(tx, rank, now, limit - len(picked), per_domain, taken)
+            picked += _due(tx, rank, now, limit - len(picked), places)
     return _take(tx, picked, node, now, lease) if picked else []
 
 
-def _due(
-    tx: Connection, rank: int, now: float, limit: int, per_domain: int, taken: Counter[str]
-) -> list[str]:
-    """Ids in the order they came due, passing over domains without a place; counts in `taken`."""
+def _due(tx: Connection, rank: int, now: float, limit: int, places: Places) -> list[str]:
+    """Ids in the order they came due, passing over domains without a place."""
     due = and_(
         deliveries.c.state == State.QUEUED.value,
         deliveries.c.rank == rank,
@@ -93,25 +95,58 @@ def _due(
     )
     picked: list[str] = []
     for _ in range(MOST_LOOKS):
-        full = sorted(domain for domain, count in taken.items() if count >= per_domain)
         query = select(deliveries.c.id, deliveries.c.domain).where(due)
-        if full:
-            query = query.where(deliveries.c.domain.not_in(full[:IN_LIMIT]))
+        for full in chunks(sorted(places.full), IN_LIMIT)[:MOST_FULL]:
+            query = query.where(deliveries.c.domain.not_in(full))
         if picked:
             query = query.where(deliveries.c.id.not_in(picked))
         wanted = limit - len(picked)
         query = query.order_by(deliveries.c.next_at).limit(wanted).with_for_update(skip_locked=True)
         found = tx.execute(query).all()
-        for row in found:
-            if taken[row.domain] < per_domain:
-                taken[row.domain] += 1
-                picked.append(row.id)
+        held = [(row.id, why) for row in found if (why := places.held(row.domain)) is not None]
+        _put_off(tx, held)
+        waiting = {delivery_id for delivery_id, _ in held}
+        picked += [r.id for r in found if r.id not in waiting and places.take(r.domain)]
         if len(found) < wanted or len(picked) == limit:
             break
     return picked
 
 
-_CLAIMED = (
+def _put_off(tx: Connection, held: Sequence[tuple[str, Held]]) -> None:
+    """Let deliveries wait until their site may be written to; the row says why."""
+    if held:
+        tx.execute(
+            _PUT_OFF,
+            [
+                {
+                    "delivery": delivery_id,
+                    "until": why.until,
+                    "why": why.verdict.evidence,
+                    "new_category": why.verdict.category.value,
+                    "new_fault": why.verdict.fault.value,
+                    "new_rule": why.verdict.rule,
+                }
+                for delivery_id, why in held
+            ],
+        )
+
+
+_PUT_OFF = (
+    update(deliveries)
+    .where(deliveries.c.id == bindparam("delivery"), deliveries.c.state == State.QUEUED.value)
+    .values(
+        next_at=bindparam("until"),
+        code=None,
+        enhanced=None,
+        reply=bindparam("why"),
+        category=bindparam("new_category"),
+        fault=bindparam("new_fault"),
+        rule=bindparam("new_rule"),
+    )
+)
+
+
+_CLAIMED = (  # in the order of the fields of `Claim`: taken by place, which is quicker
     deliveries.c.id.label("delivery_id"),
     deliveries.c.message_id,
     deliveries.c.epoch,
@@ -148,7 +183,7 @@ def _take(tx: Connection, picked: list[str], node: str, now: float, lease: float
             .join(messages, messages.c.id == deliveries.c.message_id)
             .where(deliveries.c.id.in_(chunk))
         )
-        claims += [Claim(**row._mapping) for row in rows]
+        claims += [Claim(*row._tuple()) for row in rows]
     claims.sort(key=lambda c: (c.rank, c.due_at))
     tx.execute(
         insert(attempts),

@@ -28,11 +28,11 @@ from sender.queue import Claim
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What came of a claim.  `next_at` is set where `fact` is PUT_OFF."""
+    """What came of a claim.  `next_at` is set where `fact` is PUT_OFF or HELD_BACK."""
 
     claim: Claim
     fact: Fact
-    result: str  # accepted | refused | deferred | in_doubt | withheld
+    result: str  # accepted | refused | deferred | in_doubt | withheld | held
     reply: Reply
     verdict: Verdict
     provider: str
@@ -58,14 +58,14 @@ def record(
     if fresh:
         tx.execute(_CLOSE, [_attempt_row(r) for r in fresh])
         tx.execute(_SETTLE, [_delivery_row(r) for r in fresh])
-        announce(tx, [_event(r) for r in fresh])
+        announce(tx, [_event(r) for r in fresh if r.fact is not Fact.HELD_BACK])
         _learn(tx, fresh, now, limits)
         radar.note(tx, [_sighting(r) for r in fresh if _puzzling(r)])
     return [(r.claim.delivery_id, r.claim.epoch) in ours for r in records]
 
 
 def _puzzling(r: Record) -> bool:
-    return r.fact not in (Fact.ACCEPTED, Fact.WITHHELD) and radar.unknown(r.verdict)
+    return r.fact not in (Fact.ACCEPTED, Fact.WITHHELD, Fact.HELD_BACK) and radar.unknown(r.verdict)
 
 
 def _sighting(r: Record) -> Sighting:
@@ -172,7 +172,7 @@ def _delivery_row(r: Record) -> dict[str, Any]:
         "of_epoch": r.claim.epoch,
         "new_state": state.value,
         "new_next_at": r.claim.due_at if r.next_at is None else r.next_at,
-        "new_attempts": r.claim.attempts + 1,
+        "new_attempts": r.claim.attempts + (r.fact is not Fact.HELD_BACK),
         "new_provider": r.provider,
         "new_settled_at": None if state in PENDING else r.ended_at,
         "new_accepted_at": r.ended_at if state is State.DELIVERED else None,

@@ -58,7 +58,14 @@ class Routes:
                 return replace(secured, provider=provider)
             found = secured
         mode = TlsMode.VERIFIED if require_tls else TlsMode.OPPORTUNISTIC
-        return Route(_site(found), found.hosts, tls=mode, provider=provider, domain=domain)
+        return Route(
+            _site(found),
+            found.hosts,
+            tls=mode,
+            provider=provider,
+            domain=domain,
+            fixed=found.static,
+        )
 
     async def _by_relay(self, relay: Relay, domain: str, *, require_tls: bool) -> Route | Reply:
         found = await self._exchange.fixed(relay.host, relay.port, domain=domain)
@@ -72,6 +79,7 @@ class Routes:
             password=relay.password,
             implicit_tls=relay.implicit_tls,
             provider=provider_of((), domain),
+            fixed=True,
         )
 
 

@@ -21,6 +21,7 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -37,6 +38,7 @@ SIGNED = (
 )  # fmt: skip
 """Fields that are signed where they are present, each occurrence."""
 OVERSIGNED = frozenset({"From", "To", "Subject", "Date"})
+_SIGNED = [(name, name.lower().encode(), name in OVERSIGNED) for name in SIGNED]
 
 _LINE = 76
 _BLANKS = re.compile(rb"\t[ \t]*| [ \t]+")  # a lone space is already what it becomes
@@ -88,16 +90,19 @@ def sign(
     `now` is Unix seconds (`t=`); with `lifetime` seconds receivers may distrust the signature
     afterwards (`x=`).  `hashed` is `body_hash` of this or of any content with the same body.
     """
-    fields, _ = _split(content)
+    fields, end = _split(content)
     names, head = _signed_headers(fields)
-    body = hashed or body_hash(content)
+    body = hashed or _hashed(content, end)
     times = f"t={now};" + (f" x={now + lifetime};" if lifetime else "")
     return b"".join(_field(signer, times, names, head, body) for signer in signers)
 
 
 def body_hash(content: bytes) -> BodyHash:
     """Hash the body of a message; holds as long as the body is not touched."""
-    _, end = _split(content)
+    return _hashed(content, _split(content)[1])
+
+
+def _hashed(content: bytes, end: int) -> BodyHash:
     _require_crlf(content)
     digest = sha256(relaxed_body(content[end + 2 :])).digest()
     return BodyHash(base64.b64encode(digest).decode())
@@ -105,14 +110,23 @@ def body_hash(content: bytes) -> BodyHash:
 
 def relaxed_body(body: bytes) -> bytes:
     """RFC 6376 section 3.4.4, in linear time.  A missing last line end is taken as there."""
-    lines = _BLANKS.sub(b" ", body + b"\r\n").replace(b" \r\n", b"\r\n").rstrip(b"\r\n")
+    lines = _single_spaced(body + b"\r\n").replace(b" \r\n", b"\r\n").rstrip(b"\r\n")
     return lines + b"\r\n" if lines else b""
 
 
 def relaxed_field(name: bytes, value: bytes) -> bytes:
     """RFC 6376 section 3.4.2, without the line end."""
-    line = _BLANKS.sub(b" ", value.replace(b"\r\n", b""))
+    line = _single_spaced(value.replace(b"\r\n", b""))
     return name.lower() + b":" + line.strip(b" ")
+
+
+def _single_spaced(text: bytes) -> bytes:
+    """Each run of white space as one space.
+
+    Most text has nothing to change, and to look costs a fortieth of the substitution, which stops
+    at every space: 1 of 39 microseconds for a body of 4 kB.
+    """
+    return _BLANKS.sub(b" ", text) if b"  " in text or b"\t" in text else text
 
 
 def _split(content: bytes) -> tuple[list[tuple[bytes, bytes]], int]:
@@ -127,21 +141,23 @@ def _require_crlf(content: bytes) -> None:
         raise ValueError("the message has a bare CR or LF: line ends must be CRLF to be signed")
 
 
-def _signed_headers(fields: Sequence[tuple[bytes, bytes]]) -> tuple[list[str], bytes]:
+def _signed_headers(fields: Sequence[tuple[bytes, bytes]]) -> tuple[tuple[str, ...], bytes]:
     """The names for `h=` and the canonical fields they stand for, last occurrence first."""
     present: dict[bytes, list[bytes]] = defaultdict(list)
     for written, value in fields:
         present[written.lower()].append(relaxed_field(written, value))
     names: list[str] = []
     lines: list[bytes] = []
-    for name in SIGNED:
-        found = present.get(name.lower().encode(), [])
-        names += [name] * (len(found) + (name in OVERSIGNED))
+    for name, key, once_more in _SIGNED:
+        found = present.get(key, ())
+        names += [name] * (len(found) + once_more)
         lines += reversed(found)
-    return names, b"".join(line + b"\r\n" for line in lines)
+    return tuple(names), b"".join([line + b"\r\n" for line in lines])
 
 
-def _field(signer: Signer, times: str, names: list[str], head: bytes, body: BodyHash) -> bytes:
+def _field(
+    signer: Signer, times: str, names: tuple[str, ...], head: bytes, body: BodyHash
+) -> bytes:
     value = (
         f" v=1; a={signer.algorithm}; c=relaxed/relaxed;\r\n"
         f" d={signer.domain}; s={signer.selector};\r\n"
@@ -154,7 +170,8 @@ def _field(signer: Signer, times: str, names: list[str], head: bytes, body: Body
     return b"DKIM-Signature:" + value + b"\r\n ".join(cuts) + b"\r\n"
 
 
-def _folded_names(names: Sequence[str]) -> str:
+@lru_cache(64)  # messages of one stream have the same names
+def _folded_names(names: tuple[str, ...]) -> str:
     lines = [" h="]
     for at, name in enumerate(names):
         token = name + (":" if at + 1 < len(names) else ";")

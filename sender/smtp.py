@@ -128,6 +128,9 @@ class Route:
     source_address: str | None = None  # ours
     provider: str = "other"  # copied into every Reply
     domain: str = ""  # whose mail it is: the policy domain in reports of TLS
+    fixed: bool = False  # through a host that the operator named, not by the domain's MX
+    connections: int | None = None  # at once to the site; None: as the pool is set
+    connection_messages: int | None = None  # likewise
 
     def __post_init__(self) -> None:
         if not self.hosts:

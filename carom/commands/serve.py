@@ -18,6 +18,7 @@ from carom.commands import ConfigOption
 from carom.engine import build
 from carom.errors import CaromError, SettingsError, UsageError
 from carom.roles import ALL, Role, running
+from carom.runtime import run
 from carom.settings import Settings, load
 
 log = structlog.get_logger()
@@ -34,7 +35,7 @@ def serve(
     roles = _roles(role or ["all"])
     _require(settings)
     logs.configure(settings.log.level.value, settings.log.format.value, sys.stderr)
-    _run(settings, roles)
+    run(_serve(settings, roles))
 
 
 def _roles(names: list[str]) -> frozenset[Role]:
@@ -51,15 +52,6 @@ def _require(settings: Settings) -> None:
         raise SettingsError(
             "[ingest] domain: none is set, so bounces could not come back; `carom init` writes one"
         )
-
-
-def _run(settings: Settings, roles: frozenset[Role]) -> None:
-    try:
-        import uvloop
-    except ImportError:
-        asyncio.run(_serve(settings, roles))
-    else:
-        uvloop.run(_serve(settings, roles))
 
 
 async def _serve(settings: Settings, roles: frozenset[Role]) -> None:

@@ -22,7 +22,7 @@ def report(
     else:
         _complain(console, books)
     for what, where in places.items():
-        console.print(f"  {what:<10} {where}")
+        console.print(f"  {what:<10} {where}", soft_wrap=True)
 
 
 def _cast(books: Books) -> Table:

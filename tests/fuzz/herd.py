@@ -99,7 +99,7 @@ def _others() -> list[bytes]:
         },
     }
     return [
-        feedback("Feedback-Type: abuse\nUser-Agent: X/1\nVersion: 1\nOriginal-Rcpt-To: <a@b.example>"),
+        feedback("Feedback-Type: abuse\nVersion: 1\nOriginal-Rcpt-To: <a@b.example>"),
         feedback("Feedback-Type: not-spam\nSource-IP: 192.0.2.1", encoding="base64", top="mixed"),
         bounce("b@bounces.example", "ann@example.net", original, "5.2.2", "552 5.2.2 full"),
         complaint("fbl@bounces.example", "ann@example.net", original),

@@ -1,4 +1,4 @@
-"""Mail made to break its reader: each bomb costs its sender little and a careless parser everything.
+"""Mail made to break its reader: cheap for its sender, dear for a careless parser.
 
 Every value of `BOMBS` builds one message, at most as large as the listener takes.  The name says
 what a parser would have to do wrong.
@@ -147,27 +147,36 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "a header of 10 MB in one line": lambda: DAEMON + b"X: " + b"a" * 9_900_000,
     "Content-Type: a=((((": lambda: notice(b"body", b"text/plain; a=" + b"(" * 50_000),
     "Content-Type of semicolons": lambda: notice(b"body", b"text/plain" + b";" * 90_000),
-    "Content-Type of quotation marks": lambda: notice(b"body", b'text/plain; a="' + b'\\"' * 40_000),
+    "Content-Type of quotation marks": lambda: notice(
+        b"body", b'text/plain; a="' + b'\\"' * 40_000
+    ),
     "RFC 2231 continuations a*0 to a*9999": lambda: rfc2231(10_000),
     "a chain of 20,000 encoded words": lambda: words(10_000),
-    "encoded words that never end": lambda: DAEMON + b"Subject: " + b"=?utf-8?q?" * 9_000 + b"\r\n\r\n",
+    "encoded words that never end": lambda: (
+        DAEMON + b"Subject: " + b"=?utf-8?q?" * 9_000 + b"\r\n\r\n"
+    ),
     "100,000 parentheses in From": lambda: b"From: " + b"(" * 50_000 + b")" * 49_000 + DAEMON,
     "60,000 addresses in To": lambda: DAEMON + b"To: " + b"a@b.cc, " * 12_000 + b"\r\n\r\nfailed",
-    "X-Failed-Recipients of 12,000": lambda: DAEMON
-    + b"X-Failed-Recipients: " + b",".join(b"u%d@a.cc" % n for n in range(9_000)) + b"\r\n\r\nfailed",
+    "X-Failed-Recipients of 12,000": lambda: (
+        DAEMON + b"X-Failed-Recipients: " + b",".join(b"u%d@a.cc" % n for n in range(9_000))
+    ),
     "a header without an end": lambda: DAEMON + b"A: b\r\n" * 1_600_000,
     "10 MB of blank lines in front": lambda: b"\r\n" * 4_990_000 + DAEMON,
     # lines and bytes
     "one line of 10 MB": lambda: notice(b"a" * MOST),
     "one line of 10 MB of addresses": lambda: notice(b"a@b.cc " * (MOST // 7)),
     "5,000,000 empty lines": lambda: notice(b"\r\n" * 5_000_000),
-    "CR only": lambda: notice(LISTING + b"<a@example.net>: user unknown\r\n" * 300_000).replace(b"\n", b""),
+    "CR only": lambda: notice(
+        LISTING + b"<a@example.net>: user unknown\r\n" * 300_000
+    ).replace(b"\n", b""),
     "UTF-16": lambda: notice((LISTING * 20_000).decode().encode("utf-16")),
     "all in UTF-16": lambda: notice(LISTING * 20_000).decode().encode("utf-16"),
     "every second byte NUL": lambda: notice(b"\0".join(bytes([c]) for c in LISTING * 30_000)),
     "10 MB of NUL": lambda: bytes(MOST),
     "10 MB of 0xFF": lambda: notice(b"\xff" * MOST),
-    "surrogates in UTF-8": lambda: notice(b"\xed\xa0\x80 a\xed\xb0\x80@example.net failed\r\n" * 200_000),
+    "surrogates in UTF-8": lambda: notice(
+        b"\xed\xa0\x80 a\xed\xb0\x80@example.net failed\r\n" * 200_000
+    ),
     "nothing": lambda: b"",
     # transfer encodings
     "10 MB of base64": lambda: notice(
@@ -200,7 +209,9 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "charset with a NUL": lambda: charset(b'"us-ascii\x00"'),
     "charset of 90 kB": lambda: charset(b"x" * 90_000),
     "charset hz": lambda: charset(b"hz-gb-2312"),
-    "charset iso-2022-jp": lambda: notice(b"\x1b$B!!" * 500_000, b"text/plain; charset=iso-2022-jp"),
+    "charset iso-2022-jp": lambda: notice(
+        b"\x1b$B!!" * 500_000, b"text/plain; charset=iso-2022-jp"
+    ),
     # HTML
     "1,000,000 tags": lambda: html(b"<p>" * 1_000_000),
     "1,000,000 entities": lambda: html(b"&amp;" * 1_000_000),
@@ -220,7 +231,9 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "a domain of dots": lambda: notice(LISTING + b"a@" + b"b." * 300_000),
     "hyphens and blanks": lambda: notice(LISTING + (b"- " * 240 + b"@\r\n") * 2_000),
     "labels and blanks": lambda: notice(LISTING + (b"recipient" + b" " * 400 + b"@\r\n") * 2_000),
-    "stars, blanks and addresses": lambda: notice(LISTING + (b"* " * 20 + b"a" * 400 + b"@\r\n") * 2_000),
+    "stars, blanks and addresses": lambda: notice(
+        LISTING + (b"* " * 20 + b"a" * 400 + b"@\r\n") * 2_000
+    ),
     "lines of commas": lambda: notice(LISTING + (b"a@b.cc," * 70 + b"!\r\n") * 2_000),
     "10,000 listed addresses": lambda: notice(
         LISTING + b"".join(b"<user%d@example.net>:\r\n550 5.1.1 no\r\n" % n for n in range(10_000))
@@ -246,7 +259,8 @@ BOMBS: dict[str, Callable[[], bytes]] = {
         b"Final-Recipient: rfc822; a@b.cc\r\nAction: failed\r\n" + b"Status: 5.1.1\r\n" * 100_000
     ),
     "one field of 100,000 lines": lambda: report(
-        b"Final-Recipient: rfc822; a@b.cc\r\nDiagnostic-Code: smtp; 550\r\n" + b"    no\r\n" * 100_000
+        b"Final-Recipient: rfc822; a@b.cc\r\nDiagnostic-Code: smtp; 550\r\n"
+        + b"    no\r\n" * 100_000
     ),
     "a status part of blank lines": lambda: report(b"\r\n" * 2_000_000),
     "150 status parts": lambda: multipart(

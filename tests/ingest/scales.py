@@ -11,7 +11,9 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from analysis.rulebook import shipped
 from ingest.parse import read_mail
@@ -25,9 +27,8 @@ def peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * UNIT
 
 
-def weigh(name: str, build: Callable[[], bytes]) -> dict[str, object]:
+def weigh(name: str, content: bytes) -> dict[str, object]:
     """Seconds of CPU, and octets by which the process grew while it read."""
-    content = bytes(build())
     before, started = peak(), time.process_time()
     reading = read_mail(content, shipped())
     return {
@@ -41,18 +42,31 @@ def weigh(name: str, build: Callable[[], bytes]) -> dict[str, object]:
     }
 
 
-def _line(name: str) -> None:
-    """One bomb in a fork, which has the peak of its parent and so must build before it measures."""
+def _in_a_fork(work: Callable[[], None]) -> int:
+    """The exit code; a fork's peak of memory begins at what its parent holds."""
     child = os.fork()
     if child == 0:
-        print(json.dumps(weigh(name, BOMBS[name])), flush=True)
+        work()
         os._exit(0)
-    _, status = os.waitpid(child, 0)
-    if status:
-        print(json.dumps({"name": name, "died": os.waitstatus_to_exitcode(status)}), flush=True)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
+
+def _weigh_alone(name: str, file: Path) -> None:
+    """Made in one fork and read in another, so that the making is not in the balance."""
+    _in_a_fork(lambda: file.write_bytes(BOMBS[name]()) and None)
+    died = _in_a_fork(lambda: print(json.dumps(weigh(name, file.read_bytes())), flush=True))
+    if died:
+        print(json.dumps({"name": name, "died": died}), flush=True)
+
+
+def main(chosen: Iterable[str]) -> None:
+    read_mail(_FIRST, shipped())  # compiles patterns
+    with TemporaryDirectory() as directory:
+        for name in chosen:
+            _weigh_alone(name, Path(directory, "bomb"))
+
+
+_FIRST = b"From: MAILER-DAEMON\r\n\r\ncould not be delivered <a@example.net>: 550 unknown"
 
 if __name__ == "__main__":
-    read_mail(b"From: MAILER-DAEMON\r\n\r\nfailed <a@example.net>", shipped())  # compiles patterns
-    for chosen in sys.argv[1:] or BOMBS:
-        _line(chosen)
+    main(sys.argv[1:] or BOMBS)

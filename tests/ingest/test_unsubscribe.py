@@ -85,9 +85,7 @@ async def door(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
     await store.write(written)
     tokens = Tokens([Key("1", bytes(32))])
     app = FastAPI()
-    pages = Unsubscribing(
-        store, tokens, clock=lambda: NOW, limits=Limits(everywhere=request.param)
-    )
+    pages = Unsubscribing(store, tokens, clock=lambda: NOW, limits=Limits(everywhere=request.param))
     app.include_router(pages.router())
     transport = httpx2.ASGITransport(app)
     async with httpx2.AsyncClient(transport=transport, base_url="http://a.example") as client:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +25,6 @@ from sender.queue import Claim, Prepared
 from sender.smtp import Host, Route, Timeouts
 from tests.peers.scripted_mx import ScriptedMX
 
-SIGNERS = ThreadPoolExecutor(2, "test-signer")
 SCHEDULE = parse("10s, 20s, 40s")
 
 
@@ -54,6 +52,11 @@ async def connections(**bounds: Any) -> AsyncIterator[Connections]:
     await made.close()
 
 
+async def unsigned(work: tuple[Claim, bytes]) -> bytes:
+    """The message as it was composed."""
+    return work[1]
+
+
 def attempts(store: Store, ways: Any, wires: Any, **other: Any) -> Attempts:
     """`other` replaces any part."""
     clock: Callable[[], float] = other.get("clock", time.time)
@@ -66,8 +69,7 @@ def attempts(store: Store, ways: Any, wires: Any, **other: Any) -> Attempts:
         "prepare": Batch[Claim, Prepared](prepare).put,
         "ways": ways,
         "wires": wires,
-        "finish": lambda claim, content: content,
-        "signers": SIGNERS,
+        "finish": unsigned,
         "judge": shipped().classify,
         "schedules": (SCHEDULE,) * 3,
         "clock": clock,

@@ -1,0 +1,97 @@
+"""The short form of the fuzz: thousands of spoilt messages in seconds, on every run of the tests.
+
+The full form, with the limits of time and memory, is `python -m tests.fuzz --servers`.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from analysis.facts import Kind, Reading
+from analysis.reply import MAX_TEXT
+from analysis.rulebook import shipped
+from analysis.verdict import Fault, Severity
+from ingest.addresses import MAX_ADDRESS
+from ingest.parse import reader
+from tests.fuzz.herd import herd
+from tests.fuzz.mutator import MOST, mutants
+from tests.fuzz.run import read_all
+from tests.fuzz.server_made import exim_made, postfix_made
+from tests.fuzz.tree import mails
+
+MESSAGES = 3_000
+WORST = 1.0
+"""Seconds of CPU; the full form asks for a quarter, on a machine that does nothing else."""
+
+read = reader(shipped())
+
+
+def test_the_same_seed_gives_the_same_messages() -> None:
+    first, second = (list(islice(mutants(herd(), 7), 50)) for _ in range(2))
+    assert [len(mail) for mail in first] == [len(mail) for mail in second]
+    assert max(map(len, first)) <= MOST
+    assert len(set(first)) > 40
+
+
+def test_the_herd_is_of_every_kind() -> None:
+    assert {read(mail).kind for mail in herd()} >= set(Kind) - {Kind.MDN, Kind.TLS_RPT}
+
+
+@pytest.mark.parametrize("seed", [11, 12, 13])
+def test_spoilt_mail_raises_nothing_and_takes_no_time(seed: int) -> None:
+    accounts = read_all(mutants(herd(), seed), MESSAGES // 3, read)
+    assert not accounts.raised
+    assert accounts.slowest[0] < WORST, accounts.slowest[1][:300]
+    assert len(accounts.kinds) > 5  # it was spoilt, but not beyond recognition
+
+
+@pytest.mark.anyio
+@pytest.mark.postfix
+async def test_spoilt_reports_of_postfix_raise_nothing() -> None:
+    _spoil(await postfix_made(), {Kind.BOUNCE, Kind.DELAYED, Kind.DELIVERED})
+
+
+@pytest.mark.anyio
+@pytest.mark.exim
+async def test_spoilt_reports_of_exim_raise_nothing() -> None:
+    _spoil(await exim_made(), {Kind.BOUNCE})
+
+
+def _spoil(made: list[bytes], kinds: set[Kind]) -> None:
+    assert {read(mail).kind for mail in made} == kinds
+    accounts = read_all(mutants(made, 5), MESSAGES // 3, read)
+    assert not accounts.raised
+    assert accounts.slowest[0] < WORST, accounts.slowest[1][:300]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(mails())
+def test_whatever_it_says_a_reading_is_fit_to_store_and_suppresses_only_the_lasting(
+    mail: bytes,
+) -> None:
+    reading = read(mail)
+    assert not (reading.error or "").startswith("could not be read")
+    assert _storable(reading)
+    for recipient in reading.recipients:
+        verdict = recipient.verdict
+        assert 0 < len(recipient.address) <= MAX_ADDRESS
+        assert len(recipient.diagnostic) <= MAX_TEXT
+        if verdict.suppress:
+            assert (verdict.severity, recipient.action) == (Severity.HARD, "failed")
+            assert verdict.fault in (Fault.RECIPIENT, Fault.DOMAIN)
+
+
+def _storable(reading: Reading) -> bool:
+    """Whether a database takes all of its text: no lone surrogates, no NUL."""
+    text = repr(reading.kind) + str(reading.message_id) + reading.reporting_mta
+    text += "".join(
+        f"{r.address}{r.diagnostic}{r.remote_mta}{r.original}" for r in reading.recipients
+    )
+    text += "".join(r.verdict.evidence for r in reading.recipients) + "".join(
+        reading.extra.values()
+    )
+    text.encode()
+    return "\0" not in text
