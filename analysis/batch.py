@@ -1,9 +1,10 @@
 """Group commit: what arrives while a batch is being written goes into the next one together.
 
 `Batch.put(item)` returns the item's own result after the transaction that holds it was committed.
-One writer runs at a time per lane.  Unless `gather` says otherwise nobody waits for a timer, so a
-lonely item is written at once and a crowd shares one fsync.  If a batch fails for anything but the store being unavailable, its
-items are tried one by one, so that one bad item cannot take its neighbours down.
+One writer runs at a time per lane.  Unless told to `gather`, nobody waits for a timer, so a lonely
+item is written at once and a crowd shares one fsync.  If a batch fails for anything but the store
+being unavailable, its items are tried one by one, so that one bad item cannot take its neighbours
+down.
 """
 
 from __future__ import annotations

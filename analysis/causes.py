@@ -12,10 +12,15 @@ from analysis.suppression import Reason
 NEVER = "never_written"
 """The verdict on an address that nothing was ever sent to."""
 
+HELD_BACK = "held_back"
+"""What a queued message waits for when its site is not written to for a while."""
+
 CAUSES: dict[str, dict[str, str]] = {
     "en": {
         NEVER: "Nothing was ever sent to this address.",
         State.QUEUED: "The message waits for its next try.",
+        HELD_BACK: "The message is held back: its mail server wants less from us for a while, or "
+        "does not answer.",
         State.SENDING: "The message is being handed over right now.",
         State.DELIVERED: "The recipient's mail server accepted the message.",
         State.BOUNCED: "The recipient's mail server refused the message for good.",
@@ -32,6 +37,7 @@ CAUSES: dict[str, dict[str, str]] = {
     "zh": {
         NEVER: "从未向该地址发送过邮件。",
         State.QUEUED: "邮件正在等待下一次投递。",
+        HELD_BACK: "邮件暂缓发送：收件方邮件服务器要求我们放慢速度，或暂时没有响应。",
         State.SENDING: "邮件正在投递中。",
         State.DELIVERED: "收件方邮件服务器已接收该邮件。",
         State.BOUNCED: "收件方邮件服务器永久拒收了该邮件。",

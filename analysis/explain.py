@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from analysis.advice import AUDIENCES, advise
-from analysis.causes import CAUSES, NEVER, UNJUDGED
+from analysis.causes import CAUSES, HELD_BACK, NEVER, UNJUDGED
 from analysis.lifecycle import PENDING, State
 from analysis.lookup import Json, delivery_view, iso, suppression_view
 from analysis.suppression import Reason, Suppression
@@ -62,7 +62,7 @@ def _of_delivery(delivery: Any, lang: Language) -> Json:
     return {
         "verdict": verdict,
         "reason": None,
-        "cause": CAUSES[lang][verdict],
+        "cause": CAUSES[lang][HELD_BACK if _held_back(delivery) else verdict],
         "category": category,
         "fault": None if delivery is None else delivery.fault,
         "rule": None if delivery is None else delivery.rule,
@@ -71,6 +71,14 @@ def _of_delivery(delivery: Any, lang: Language) -> Json:
         "until": None,
         "advice": _advice(verdict, category if _unsettled(verdict) else None, lang),
     }
+
+
+def _held_back(delivery: Any) -> bool:
+    return (
+        delivery is not None
+        and delivery.state == State.QUEUED
+        and (delivery.rule or "").startswith("pacing/")
+    )
 
 
 def _unsettled(verdict: str) -> bool:

@@ -126,7 +126,7 @@ attempts = Table(
     Column("node", String(64), nullable=False),
     Column("started_at", Double, nullable=False),
     Column("ended_at", Double),  # null: still under way, or the node died
-    Column("result", String(16)),  # accepted | refused | deferred | in_doubt | withheld | lost
+    Column("result", String(16)),  # accepted | refused | deferred | in_doubt | withheld | held | lost
     Column("stage", String(16)),
     Column("host", Text),
     Column("address", String(64)),
@@ -210,6 +210,8 @@ suppressions = Table(
     Column("rule", String(128)),
     Column("delivery_id", Ulid),
     Column("actor", Text, nullable=False),
+    Column("probed_at", Double),  # when a login code was last let through ...
+    Column("probed_by", Ulid),  # ... by this delivery
     Index("ix_suppressions_since", "since", "address_hash"),
 )
 

@@ -86,6 +86,7 @@ class Suppression:
     category: str | None = None
     rule: str | None = None
     delivery_id: str | None = None
+    probed_by: str | None = None  # the delivery it lets through, `analysis.half_open`
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,7 @@ class Question:
 
     address_hash: bytes
     stream: str
+    delivery_id: str | None = None  # which may be let through as a probe
 
 
 _SELECT = select(
@@ -108,6 +110,7 @@ _SELECT = select(
     suppressions.c.category,
     suppressions.c.rule,
     suppressions.c.delivery_id,
+    suppressions.c.probed_by,
 )
 
 _WEIGHT = {
@@ -152,12 +155,31 @@ def standing(tx: Connection, hashes: Iterable[bytes], now: float) -> dict[bytes,
 def ask(tx: Connection, questions: Sequence[Question], now: float) -> list[Suppression | None]:
     """For each question the weightiest reason to withhold, or None to go ahead."""
     found = standing(tx, (question.address_hash for question in questions), now)
-    return [applying(found.get(q.address_hash, ()), q.stream) for q in questions]
+    return [
+        applying((e for e in found.get(q.address_hash, ()) if not _probed(e, q)), q.stream)
+        for q in questions
+    ]
+
+
+def _probed(entry: Suppression, question: Question) -> bool:
+    return entry.probed_by is not None and entry.probed_by == question.delivery_id
 
 
 def applying(entries: Iterable[Suppression], stream: str) -> Suppression | None:
     """The first entry that covers `stream`."""
     return next((entry for entry in entries if entry.stream in (EVERY_STREAM, stream)), None)
+
+
+def let_through(
+    tx: Connection, hashes: Iterable[bytes], deliveries: Iterable[str]
+) -> list[Suppression]:
+    """Entries on these addresses that one of the deliveries was let through by."""
+    through = suppressions.c.probed_by.in_(sorted(deliveries))
+    return [
+        _read(row)
+        for chunk in chunks(sorted(set(hashes)), IN_LIMIT)
+        for row in tx.execute(_SELECT.where(suppressions.c.address_hash.in_(chunk), through))
+    ]
 
 
 def suppress(tx: Connection, entries: Sequence[Suppression]) -> None:

@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 
 from ulid import ULID
@@ -22,6 +22,7 @@ from ulid import ULID
 from analysis import retry, suppression
 from analysis.batch import Batch
 from analysis.metrics import Gauges, Metrics
+from analysis.providers import PROVIDERS
 from analysis.rulesource import RulebookSource
 from analysis.store import Store
 from carom import ways
@@ -37,10 +38,12 @@ from ingest.reading_room import ReadingRoom
 from ingest.worker import Pace as ReaderPace
 from ingest.worker import Reader
 from sender import queue
+from sender.allowances import Allowances
 from sender.connections import Connections, Limits
 from sender.delivery import Attempts
 from sender.intake import Intake, Terms
 from sender.outgoing import Outgoing, Unsubscribe
+from sender.pacing import Pacing
 from sender.queue import Claim, Prepared
 from sender.resolver import Resolver
 from sender.routes import Routes
@@ -138,15 +141,21 @@ async def build(
     policies = ways.sts_policies(settings, resolver, store, report, clock)
     terms = TlsTerms(resolver, policies, report, dane=settings.sender.tls.dane)
     routes = ways.routes(settings, resolver, chance, terms)
+    allowances = ways.allowances(settings)
+    pacing = Pacing(allowances, clock=clock, chance=chance)
+    attempts = _attempts(
+        settings, store, tokens, rules, signers, connections, routes, clock, chance
+    )
     worker = Worker(
         store,
-        _attempts(settings, store, tokens, rules, signers, connections, routes, clock, chance),
+        replace(attempts, pacing=pacing),
         node=node.name,
         gone=node.gone,
-        pace=_pace(settings),
+        pace=_pace(settings, allowances),
         limits=limits,
         clock=clock,
         observer=counting,
+        pacing=pacing,
     )
     reading_room = _reading_room(settings, rules)
     reader = Reader(
@@ -216,11 +225,13 @@ def _terms(settings: Settings) -> Terms:
     )
 
 
-def _pace(settings: Settings) -> Pace:
+def _pace(settings: Settings, allowances: Allowances) -> Pace:
     sender = settings.sender
+    # until a domain's site is known; as many may await their turn as may talk
+    most = max(allowances.of(name).connections for name in PROVIDERS)
     return Pace(
         concurrency=sender.concurrency,
-        per_domain=max(2 * sender.site_connections, 2),
+        per_domain=2 * most,
         lease=sender.lease,
     )
 

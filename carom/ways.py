@@ -5,12 +5,14 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Callable
+from typing import Any
 
 from analysis.store import Store
 from carom.errors import SettingsError
 from carom.settings import Settings
+from carom.settings.sending import Provider, RelayTls
 from carom.settings.sending import Relay as RelaySettings
-from carom.settings.sending import RelayTls
+from sender.allowances import Allowance, Allowances, parse_rate, shipped
 from sender.mx import MailExchange
 from sender.resolver import Bounds, Resolver
 from sender.routes import Relay, Routes
@@ -61,6 +63,21 @@ def sts_policies(
         report=report,
         allowed=settings.sender.allow_networks,
     )
+
+
+def allowances(settings: Settings) -> Allowances:
+    """The ceilings of pacing: shipped, and what these settings go over."""
+    sender = settings.sender
+    return Allowances(
+        Allowance(sender.site_connections, sender.connection_messages),
+        shipped(),
+        {name: _gone_over(given) for name, given in settings.providers.items()},
+    )
+
+
+def _gone_over(given: Provider) -> dict[str, Any]:
+    values = given.model_dump(exclude_none=True)
+    return values | ({"rate": parse_rate(given.rate)} if given.rate else {})
 
 
 def routes(

@@ -15,7 +15,9 @@ MAX_ADDRESS: Final = 320  # RFC 5321 section 4.5.3.1: 64 + 1 + 255
 MAX_SEARCHED: Final = 16_000
 """Characters of a text in which addresses are looked for."""
 
-_LOCAL = r"""(?:"[^"\n]{1,64}"|[^\s<>()\[\]:;,"@\\|：，；、。（）【】《》「」＜＞]{1,100}+)"""
+_CONTROL = r"\x00-\x1f\x7f-\x9f\ud800-\udfff"  # which no database takes all of
+_OUTSIDE = rf"""{_CONTROL}\s<>()\[\]:;,"@\\|：，；、。（）【】《》「」＜＞"""
+_LOCAL = rf"""(?:"[^"{_CONTROL}]{{1,64}}"|[^{_OUTSIDE}]{{1,100}}+)"""
 _DOMAIN = r"(?:(?:[\w-]{1,63}\.){0,20}[\w-]{1,63}|\[[0-9A-Fa-fIPv.:]{3,50}\])"
 ADDRESS: Final = rf"{_LOCAL}@{_DOMAIN}"
 """Pattern text of one address, for use in other patterns; no groups."""

@@ -95,7 +95,7 @@ def _reading(mail: Mail, report: Headers) -> Reading:
             for address in _complainers(report, returned)
         ),
         feedback_type=clean(kind, 40),
-        message_id=returned.get("message-id")[:500] or None,
+        message_id=clean(returned.get("message-id"), 500) or None,
         reporting_mta=clean(untyped(report.get("reporting-mta")), 255),
         extra=_extra(report),
     )

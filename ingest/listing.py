@@ -39,7 +39,7 @@ _NAMED = re.compile(
     re.IGNORECASE,
 )
 _LEADING = re.compile(
-    rf"([\s*|>\u2022-]{{0,30}}(?:\d{{1,3}}[.)]\s)?)[<\[\"']{{0,2}}{_KIND}({ADDRESS})[>\]\"']{{0,2}}"
+    rf"([\s*|>+\u2022-]{{0,30}}(?:\d{{1,3}}[.)]\s)?)[<\[\"']{{0,2}}{_KIND}({ADDRESS})[>\]\"']{{0,2}}"
     r"(?:\s{0,3}(?:\t|:|\.\.\.|;|,|=>|--?\s|\(|\[|\uff1a)"
     r"|\s{1,20}(?=on\s|Invalid|\d{3}[\s-]|Failed|failed|error|User|user|is\s|was\s))"
     r"\s{0,20}(.*)"

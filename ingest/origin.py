@@ -16,6 +16,7 @@ _DAEMON = re.compile(
     r"|mail delivery|delivery (?:sub)?system|mail\.delivery\.system|(?:system|mail) administrator",
     re.IGNORECASE,
 )
+_MAIL_SYSTEM = re.compile(r"mail[ -](?:system|server|router|gateway)\b", re.IGNORECASE)
 _ROBOT = re.compile(
     r"no-?reply|do-?not-?reply|mail-?(?:system|sys|server|gate|deliver|admin|service)|\bmta\b|daemon"
     r"|smtp|gateway|notif|robot|auto|bounce|undeliver|delivery|post_?master|administrator|<root@",
@@ -26,7 +27,8 @@ _FAILURE_SUBJECT = re.compile(
     r"|deliver\w{0,3} (?:status|fail|problem|error|notif|report|delayed)|delivery has failed"
     r"|mail (?:system )?error|mail (?:could not|cannot)|mail failure|failed (?:mail|delivery)"
     r"|(?:message|mail) (?:delayed|undeliver|not)|could not (?:be )?(?:sent|deliver|send)"
-    r"|non[- ]?remis|apparently from you"
+    r"|(?:message|mail) (?:was |has been )?(?:rejected|refused|returned|blocked|bounced)"
+    r"|virus (?:in|found|detected)|non[- ]?remis|apparently from you"
     r"|\u9000\u4fe1|\u9000\u4ef6|\u6295\u9012\u5931\u8d25|\u53d1\u9001\u5931\u8d25"
     r"|メールエラー|エラー通知|エラーメール|配信でき|送信でき|届けでき"
     r"|unzustellbar|nicht zugestellt|недостав|не доставлен|配信不能|配信エラー",
@@ -45,8 +47,9 @@ _BY_HAND = frozenset(
 _MARKS = _BY_HAND | {"x-mailer", "list-id"}
 _PROGRAM = re.compile(
     r"outlook|thunderbird|mozilla|apple mail|iphone|ipad|android|eudora|mutt|\bpine\b|alpine"
-    r"|evolution|kmail|zimbra|roundcube|squirrel|horde|foxmail|becky|the bat|sylpheed|claws|pegasus|opera"
-    r"|airmail|emclient|yahoomail|webmail|entourage|netscape|lotus notes release|spark|superhuman",
+    r"|evolution|kmail|zimbra|roundcube|squirrel|horde|foxmail|becky|the bat|sylpheed|claws"
+    r"|pegasus|opera|airmail|emclient|yahoomail|webmail|entourage|netscape|lotus notes release"
+    r"|spark|superhuman",
     re.IGNORECASE,
 )
 _FIRST_PERSON = re.compile(
@@ -73,6 +76,11 @@ def is_surely_from_system(mail: Mail) -> bool:
     if is_daemon(mail) or "x-failed-recipients" in headers or fml.wrote(headers):
         return True
     return headers.get("from").strip() in ("<>", "") or is_status_report(mail)
+
+
+def is_called_mail_system(mail: Mail) -> bool:
+    """Whether the author is called so; such a one also writes about passwords and quotas."""
+    return _MAIL_SYSTEM.search(mail.headers.word("from")[:500]) is not None
 
 
 def is_to_many(mail: Mail) -> bool:

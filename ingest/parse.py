@@ -28,6 +28,7 @@ from ingest.notice import Notice
 from ingest.origin import (
     has_null_path,
     is_by_hand,
+    is_called_mail_system,
     is_daemon,
     is_failure_notice,
     is_from_robot,
@@ -79,7 +80,7 @@ def _read(mail: Mail, rulebook: Rulebook) -> Reading:
         reading = _prose(notice, rulebook)
     if reading is None:
         return Reading(_quiet(mail))
-    return replace(reading, message_id=notice.returned.get("message-id")[:500] or None)
+    return replace(reading, message_id=clean(notice.returned.get("message-id"), 500) or None)
 
 
 def _event_reading(
@@ -162,7 +163,8 @@ def _told(notice: Notice) -> list[Finding] | None:
     findings = notice.findings if _speaks_of_failure(notice) else []
     if not is_from_system(mail):
         return findings if findings and _is_believed(notice) else None
-    if not is_surely_from_system(mail) and not _is_borne_out(notice):
+    sure = is_surely_from_system(mail) and not (findings and _is_in_passing(notice))
+    if not sure and not _is_borne_out(notice):
         return None
     if not findings and _is_good_news(notice):
         return [Finding(a, action="delivered") for a in addresses.find_all(notice.whole())[:20]]
@@ -177,12 +179,21 @@ def _is_good_news(notice: Notice) -> bool:
     return SUCCEEDED.search(text) is not None and FAILED.search(text) is None
 
 
+def _is_in_passing(notice: Notice) -> bool:
+    """Whether a sentence names somebody under a subject of something else: quotas, passwords."""
+    headers = notice.mail.headers
+    told = is_failure_notice(notice.mail) or "x-failed-recipients" in headers
+    return not told and notice.trust <= Trust.SENTENCE
+
+
 def _is_borne_out(notice: Notice) -> bool:
     """Whether more than the subject says that a mail system reports: parcels fail as well."""
     if notice.returned or has_null_path(notice.mail) or _opens_as_system(notice):
         return True
     if is_to_many(notice.mail):
         return False
+    if notice.trust >= Trust.LABEL and is_called_mail_system(notice.mail):
+        return True
     numbered = _NUMBERED.search(notice.mail.headers.word("subject")[:300]) is not None
     return notice.trust >= Trust.REPLY or (not numbered and _tells_reply(notice))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from analysis.reply import clean
 from ingest import addresses
 from ingest.finding import Finding
 from ingest.mime import Mail
@@ -49,9 +50,9 @@ def _finding(row: Any, action: str, detail: dict[str, Any]) -> Finding:
         words = f"{detail.get('bounceType', '')} {detail.get('bounceSubType', '')}".strip()
     return Finding(
         address=addresses.first(str(row.get("emailAddress"))[:400]),
-        words=words[:4_000].removeprefix("smtp;").strip(),
+        words=clean(words, 4_000).removeprefix("smtp;").strip(),
         action=action,
-        status=str(row.get("status") or "")[:200],
+        status=clean(str(row.get("status") or ""), 200),
     )
 
 

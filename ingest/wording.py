@@ -82,6 +82,7 @@ OPENS_LIST = any_of(
     r"(?:address|recipient)(?:es|s|\(es\)|\(s\))?\b.{0,60}(?:failed|problem|errors?|below|follow)",
     r"(?:address|recipient)(?:es|s|\(es\)|\(s\))?\b.{0,60}(?:not (?:be )?(?:deliver|reach)|:\s*$)",
     r"(?:not|n't|unable to|failed to) (?:be |been )?deliver(?:ed)?\b.{0,60}to\b.{0,20}$",
+    r"(?:message|mail|e-mail) to:?\s{0,20}$",
     r"deliver(?:y|ed) to\b.{0,60}(?:fail|not)|did not reach|not be delivered to",
     r"could not be (?:delivered|reached|sent)\b.{0,60}$|failed addresses",
     r"folgende.{0,40}(?:empf|adress)|empf.nger.{0,40}(?:nicht|fehl)",
@@ -129,7 +130,8 @@ HELP = any_of(
 OPENING = any_of(
     r"^\W*(?:hi\W{1,3})?this is (?:the|a|an) (?:[\w.-]+ ){0,3}"
     r"(?:mail|mailer-daemon|postfix|program|delivery|qmail-send|mta|report)\b",
-    r"^\W*this (?:message|report|e-?mail) (?:was|is|has been) (?:created |generated )?automatically",
+    r"^\W*this (?:message|report|e-?mail) (?:was|is|has been) (?:created |generated )?"
+    r"automatically",
     r"^\W*the original message was received|^\W*this report relates to",
     r"^\W*(?:sorry\W{1,3}|unfortunately\W{1,3})?(?:\w+ ){0,4}unable to deliver (?:the |your )?mes",
     r"^\W*(?:(?:your|the|a|an) )?(?:following )?(?:e-?mail |mail )?(?:message|mail|e-?mail)\b"

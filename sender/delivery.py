@@ -123,7 +123,7 @@ class Attempts:
         fact = after_attempt(outcome.result.value, verdict, tries=claim.attempts + 1)
         next_at = None
         if fact is Fact.PUT_OFF:
-            next_at = self._next(claim, ended, wait_hint(outcome.reply.text))
+            next_at = self._next(claim, ended, _asked_wait(outcome.reply))
             fact = Fact.SPENT if next_at is None else fact
         return Record(
             claim,
@@ -149,6 +149,10 @@ class Attempts:
             random=self.random,
             hint=hint,
         )
+
+
+def _asked_wait(reply: Reply) -> float | None:
+    return None if reply.code is None else wait_hint(reply.text)
 
 
 _FINE = Verdict(Category.UNKNOWN, Fault.UNKNOWN, Severity.NONE, False, "accepted", "", 1.0)

@@ -186,14 +186,13 @@ class Pacing:
         allowance = self._allowances.of(provider, fixed=route.fixed)
         key = _key(route, allowance)
         site = self._sites.pop(key, None)
+        self._site_of.pop(domain, None)
         if site is None:
             _bound(self._sites, self._most_sites)
             shown = route.domain or route.site if provider == OTHER else provider
             site = _Site(shown, provider, Throttle(allowance))
-        self._sites[key] = site  # last: used just now
-        if self._site_of.get(domain) != key:
-            _bound(self._site_of, self._most_domains)
-            self._site_of[domain] = key
+        _bound(self._site_of, self._most_domains)
+        self._sites[key], self._site_of[domain] = site, key  # last: used just now
         return site
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, func, insert, select, update
 
@@ -75,7 +76,8 @@ def claim(
     """At most `limit` due deliveries, the most urgent class first.
 
     No domain gets more than `per_domain`, counting those that are `under_way` to it already, and no
-    site more than `sites` says; what it says is held is put off until then.  On PostgreSQL rows that another node is claiming are skipped, not waited for.
+    site more than `sites` says; what it says is held is put off until then.  On PostgreSQL rows
+    that another node is claiming are skipped, not waited for.
     """
     picked: list[str] = []
     places = Places(per_domain, under_way, sites, now)
@@ -178,12 +180,12 @@ def _take(tx: Connection, picked: list[str], node: str, now: float, lease: float
                 epoch=deliveries.c.epoch + 1,
             )
         )
-        rows = tx.execute(
+        rows: Any = tx.execute(
             select(*_CLAIMED)
             .join(messages, messages.c.id == deliveries.c.message_id)
             .where(deliveries.c.id.in_(chunk))
         )
-        claims += [Claim(*row._tuple()) for row in rows]
+        claims += [Claim(*row) for row in rows]
     claims.sort(key=lambda c: (c.rank, c.due_at))
     tx.execute(
         insert(attempts),
@@ -203,7 +205,7 @@ def prepare(tx: Connection, claims: Sequence[Claim], now: float) -> list[Prepare
             select(bodies.c.message_id, bodies.c.content).where(bodies.c.message_id.in_(chunk))
         )
         contents.update((message_id, bytes(content)) for message_id, content in rows)
-    withheld = ask(tx, [Question(c.address_hash, c.stream) for c in claims], now)
+    withheld = ask(tx, [Question(c.address_hash, c.stream, c.delivery_id) for c in claims], now)
     return [
         Prepared(contents.get(c.message_id), entry)
         for c, entry in zip(claims, withheld, strict=True)

@@ -16,11 +16,12 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
+from analysis import half_open
 from analysis.events import announce, event
 from analysis.lifecycle import State
 from analysis.schema import bodies, deliveries, idempotency, messages
 from analysis.store import IN_LIMIT, chunks, insert_once
-from analysis.suppression import Question, Suppression, ask
+from analysis.suppression import Question, Reason, Suppression, ask
 
 RANKS = {"otp": 0, "transactional": 1, "bulk": 2}
 """Strict priority of the classes: a login code never waits behind a newsletter."""
@@ -137,16 +138,34 @@ def _withheld(
 ) -> dict[str, Suppression]:
     """Delivery id -> why it may not be sent."""
     asked = [
-        (r.delivery_id, Question(r.address_hash, s.stream))
+        (r.delivery_id, Question(r.address_hash, s.stream, r.delivery_id))
         for s in submissions
         for r in s.recipients
     ]
     verdicts = ask(tx, [question for _, question in asked], now)
+    probes = _probes(tx, submissions, asked, verdicts, now)
     return {
         delivery_id: entry
         for (delivery_id, _), entry in zip(asked, verdicts, strict=True)
-        if entry is not None
+        if entry is not None and delivery_id not in probes
     }
+
+
+def _probes(
+    tx: Connection,
+    submissions: Sequence[Submission],
+    asked: Sequence[tuple[str, Question]],
+    verdicts: Sequence[Suppression | None],
+    now: float,
+) -> set[str]:
+    """Deliveries of login codes that may try a suppressed address again."""
+    codes = {r.delivery_id for s in submissions if s.class_ == "otp" for r in s.recipients}
+    wishes = [
+        question
+        for (delivery_id, question), entry in zip(asked, verdicts, strict=True)
+        if entry is not None and entry.reason is Reason.SOFT_BOUNCE and delivery_id in codes
+    ]
+    return half_open.admit(tx, wishes, now)
 
 
 def _answer(submission: Submission, withheld: dict[str, Suppression]) -> dict[str, Any]:

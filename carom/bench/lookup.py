@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import secrets
-import sys
 import time
 
 from sqlalchemy import Connection, insert
 
-from analysis import keys
 from analysis.address import address_hash
 from analysis.schema import suppressions
 from analysis.suppression import Question, ask
 from carom.bench import stage
 from carom.bench.figure import Figure, share
 from carom.engine import Engine
-from carom.roles import Role, running
+from carom.runtime import run
 
 ROWS = 1_000_000
 CHUNK = 20_000
@@ -28,7 +23,7 @@ BULK = 1_000
 
 def bench() -> list[Figure]:
     """Latency of single lookups at 200/s, and the store's own bulk rate."""
-    waits, bulk = asyncio.run(_measure())
+    waits, bulk = run(_measure())
     at = f"at {RATE}/s, {ROWS:,} rows"
     return [
         Figure("lookup", f"single over HTTP, p50 {at}", 1_000 * share(waits, 0.50), "ms"),
@@ -41,11 +36,9 @@ async def _measure() -> tuple[list[float], float]:
     async with stage.engine() as engine:
         for start in range(0, ROWS, CHUNK):
             await engine.store.write(lambda tx, start=start: _fill(tx, start))  # type: ignore[misc]
-        key = keys.make("bench", ["read"], secrets.token_bytes)
-        await engine.store.write(lambda tx: keys.add(tx, key.key, now=time.time()))
-        async with running(engine, {Role.API}) as state:
-            assert state.bound.api is not None
-            waits = await _ask(state.bound.api, key.text)
+        async with stage.service(engine) as ask_it:
+            path = "/v1/suppressions/user{n}@example.net"
+            waits = await ask_it("GET", path, rate=RATE, count=COUNT)
         return waits, await _bulk(engine)
 
 
@@ -64,16 +57,6 @@ def _fill(tx: Connection, start: int) -> None:
         for number in range(start, start + CHUNK)
     ]
     tx.execute(insert(suppressions), rows)
-
-
-async def _ask(port: int, key: str) -> list[float]:
-    command = [sys.executable, "-m", "carom.bench.asker", str(port), str(RATE), str(COUNT)]
-    process = await asyncio.create_subprocess_exec(
-        *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
-    )
-    out, _ = await process.communicate(f"{key}\n".encode())
-    found: list[float] = json.loads(out)
-    return found
 
 
 async def _bulk(engine: Engine) -> float:

@@ -8,30 +8,48 @@ from concurrent.futures import ThreadPoolExecutor
 
 from analysis.address import parse, parse_mailbox
 from analysis.lookup import accounts
-from carom.bench import stage
+from carom.bench import postfix, postgres, stage
 from carom.bench.figure import Figure
 from carom.engine import Engine
+from carom.runtime import run
 from sender.compose import Draft
 from sender.dkim_keys import KeyKind, generate, load
 from sender.intake import Order
 from sender.signing import Signer
 
-MESSAGES = 3_000
+MESSAGES = 5_000
+PEER_MESSAGES = 1_500  # its rate does not depend on how many
 OCTETS = 4_000
 BODY = "".join(f"{n:06d} The quick brown fox jumps over the lazy dog again.\n" for n in range(66))
 SIGNATURES = 1_500
 
 
 def bench() -> list[Figure]:
-    """Deliveries per second to smtp-sink, against the machine's RSA signatures per second."""
-    limit = signatures_per_second()
+    """Deliveries per second to smtp-sink, against the machine's RSA signatures and Postfix."""
     with stage.sink() as port:
         if port is None:
             return [Figure("send", "deliveries", 0.0, "/s", "smtp-sink", None)]
-        rate = asyncio.run(_deliveries_per_second(port))
-    return [
-        Figure("send", "deliveries, RSA and Ed25519", rate, "/s", "all cores signing RSA", limit)
-    ]
+        limit = signatures_per_second()
+        rate = run(_deliveries_per_second(port))
+        name, peer = _peer(port)
+        what = "deliveries, RSA and Ed25519"
+        figures = [
+            Figure("send", what, rate, "/s", "all cores signing RSA", limit),
+            Figure("send", what, rate, "/s", name, peer),
+        ]
+        with postgres.database() as url:
+            if url is None:
+                note = f"no PostgreSQL here, and {postgres.VARIABLE} names none; skipped"
+                return [*figures, Figure("send", f"{what}, PostgreSQL", 0.0, "/s", note=note)]
+            rate = run(_deliveries_per_second(port, CAROM_DATABASE__URL=url))
+            return [*figures, Figure("send", f"{what}, PostgreSQL", rate, "/s", name, peer)]
+
+
+def _peer(port: int) -> tuple[str, float | None]:
+    name = "Postfix with OpenDKIM, RSA" if postfix.signs() else "Postfix, unsigned (no OpenDKIM)"
+    if why := postfix.missing():
+        return f"{name} ({why})", None
+    return name, postfix.deliveries_per_second(port, messages=PEER_MESSAGES, octets=OCTETS)
 
 
 def signatures_per_second() -> float:
@@ -55,21 +73,22 @@ def order(number: int) -> Order:
     return Order(draft, (parse(recipient),), stream="bench")
 
 
-async def _deliveries_per_second(port: int) -> float:
-    async with stage.engine(
-        CAROM_SENDER__STATIC_MX=f'{{"*": "127.0.0.1:{port}"}}',
-        CAROM_SENDER__SITE_CONNECTIONS="50",
-        CAROM_SENDER__CONCURRENCY="100",
-    ) as engine:
-        stop = asyncio.Event()
+async def _deliveries_per_second(port: int, **environ: str) -> float:
+    async with stage.engine(**sending_to(port), **environ) as engine:
         started = time.perf_counter()
-        worker = asyncio.create_task(engine.worker.serve(stop))
-        await asyncio.gather(*(engine.intake.accept(order(n)) for n in range(MESSAGES)))
-        await stage.until(lambda: _all_delivered(engine))
-        taken = time.perf_counter() - started
-        stop.set()
-        await worker
-        return MESSAGES / taken
+        async with stage.sending(engine):
+            await asyncio.gather(*(engine.intake.accept(order(n)) for n in range(MESSAGES)))
+            await stage.until(lambda: _all_delivered(engine))
+            return MESSAGES / (time.perf_counter() - started)
+
+
+def sending_to(port: int) -> dict[str, str]:
+    """Settings for which the sink, as one site, is all there is."""
+    return {
+        "CAROM_SENDER__STATIC_MX": f'{{"*": "127.0.0.1:{port}"}}',
+        "CAROM_SENDER__SITE_CONNECTIONS": "100",
+        "CAROM_SENDER__CONCURRENCY": "400",
+    }
 
 
 async def _all_delivered(engine: Engine) -> bool:

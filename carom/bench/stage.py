@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import secrets
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+from analysis import keys
 from carom import setup
 from carom.engine import Engine, build
+from carom.roles import Role, running
 from carom.settings import Settings, load
 
 LOOPBACK = "127.0.0.1"
@@ -39,13 +44,55 @@ async def engine(**environ: str) -> AsyncIterator[Engine]:
             yield made
 
 
+@asynccontextmanager
+async def sending(engine: Engine) -> AsyncIterator[None]:
+    """The sender of an engine at work."""
+    stop = asyncio.Event()
+    worker = asyncio.create_task(engine.worker.serve(stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await worker
+
+
 async def until(happened: Callable[[], Awaitable[bool]], *, within: float = 120.0) -> None:
     """Wait for something that only asking can tell, or raise RuntimeError."""
     give_up = time.monotonic() + within
     while not await happened():
         if time.monotonic() > give_up:
             raise RuntimeError(f"did not happen within {within:g} s")
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def service(engine: Engine) -> AsyncIterator[Ask]:
+    """The HTTP API of an engine, and a way to ask it from another process."""
+    key = keys.make("bench", ["read", "send"], secrets.token_bytes)
+    await engine.store.write(lambda tx: keys.add(tx, key.key, now=time.time()))
+    async with running(engine, {Role.API}) as state:
+        assert state.bound.api is not None
+        yield Ask(state.bound.api, key.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    port: int
+    key: str
+
+    async def __call__(
+        self, method: str, path: str, body: str = "", *, rate: int, count: int
+    ) -> list[float]:
+        """Seconds that each answer took; see `carom.bench.asker`."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "carom.bench.asker", str(self.port), str(rate), str(count)),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        question = {"key": self.key, "method": method, "path": path, "body": body}
+        out, _ = await process.communicate(json.dumps(question).encode())
+        found: list[float] = json.loads(out)
+        return found
 
 
 def free_port() -> int:
@@ -75,14 +122,15 @@ def sink() -> Iterator[int | None]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        _await_port(port)
+        await_port(port)
         yield port
     finally:
         process.terminate()
         process.wait()
 
 
-def _await_port(port: int) -> None:
+def await_port(port: int) -> None:
+    """Until a server of ours listens."""
     for _ in range(100):
         try:
             socket.create_connection((LOOPBACK, port), timeout=1).close()
@@ -90,4 +138,4 @@ def _await_port(port: int) -> None:
             time.sleep(0.02)
         else:
             return
-    raise RuntimeError("smtp-sink did not start")
+    raise RuntimeError(f"nothing listens on port {port}")

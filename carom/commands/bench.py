@@ -14,16 +14,18 @@ from carom.bench.figure import Figure
 from carom.commands import JsonOption
 from carom.errors import UsageError
 
-BENCHES = ("classify", "submit", "send", "ingest", "lookup")
+BENCHES = ("classify", "submit", "send", "urgent", "ingest", "lookup")
+LONG = ("queue",)
+"""Run by name only: a minute or more each."""
 
 
 def bench(
-    name: Annotated[str, typer.Argument(help=f"{', '.join(BENCHES)}, or all.")] = "all",
+    name: Annotated[str, typer.Argument(help=f"{', '.join(BENCHES + LONG)}, or all.")] = "all",
     as_json: JsonOption = False,
 ) -> None:
     """Measure; compare with a peer or a limit measured in the same run."""
-    if name not in (*BENCHES, "all"):
-        raise UsageError(f"no benchmark {name}; there are {', '.join(BENCHES)} and all")
+    if name not in (*BENCHES, *LONG, "all"):
+        raise UsageError(f"no benchmark {name}; there are {', '.join(BENCHES + LONG)} and all")
     logs.configure("error", "console")
     if not as_json:
         typer.echo(f"{os.cpu_count()} cores; trust ratios more than rates")

@@ -83,10 +83,18 @@ def _show_message(found: dict[str, Any]) -> None:
     message = found["message"]
     typer.echo(f"{message['subject']!r} from {message['from']}, stream {message['stream']}")
     for delivery in message["deliveries"]:
-        typer.echo(f"  to {delivery['recipient']}: {delivery['state']}")
+        typer.echo(f"  to {delivery['recipient']}: {delivery['state']}{_waits(delivery)}")
     typer.echo("")
     for fact in found["timeline"]:
         typer.echo(f"{fact['at']}  {_fact(fact)}")
+
+
+def _waits(delivery: dict[str, Any]) -> str:
+    """Why a delivery waits and until when, if it does."""
+    if delivery["state"] != "queued":
+        return ""
+    said = f": {delivery['last_reply']['text']}" if delivery["last_reply"] else ""
+    return f"{said}, next try {delivery['next_at']}"
 
 
 def _fact(fact: dict[str, Any]) -> str:

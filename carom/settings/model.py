@@ -9,7 +9,15 @@ from pydantic import StringConstraints
 from carom.settings.judging import Rules
 from carom.settings.keeping import Database, Log, Retention, Suppression
 from carom.settings.listeners import Api, Ingest, Submission
-from carom.settings.sending import Dkim, Provider, Sender, Stream, SuppressionScope, Tokens
+from carom.settings.sending import (
+    Dkim,
+    Provider,
+    ProviderName,
+    Sender,
+    Stream,
+    SuppressionScope,
+    Tokens,
+)
 from carom.settings.units import Section, key
 
 if TYPE_CHECKING:
@@ -31,7 +39,7 @@ class Settings(Section):
     dkim: Dkim = key(Dkim(), "Signatures.")
     tokens: Tokens = key(Tokens(), "What proves that a return path is ours.")
     streams: dict[StreamName, Stream] = key({}, "Kinds of mail that are kept and counted apart.")
-    providers: dict[StreamName, Provider] = key({}, "Limits that differ for a mailbox provider.")
+    providers: dict[ProviderName, Provider] = key({}, "Limits that differ for a mailbox provider.")
     rules: Rules = key(Rules(), "What replies and reports mean.")
     placement: Placement = key(Placement(), "Seed inboxes.")
     retention: Retention = key(Retention(), "How long things are kept.")

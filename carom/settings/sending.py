@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr, model_validator
 
 from analysis import retry
+from analysis.providers import PROVIDERS
 from carom.settings.units import (
     Domain,
     Duration,
@@ -20,6 +22,7 @@ from carom.settings.units import (
     parse_domain,
     parse_endpoint,
 )
+from sender.allowances import parse_rate
 
 
 class Class(StrEnum):
@@ -50,6 +53,21 @@ def _destination(domain: str) -> str:
     return domain if domain == "*" else parse_domain(domain)
 
 
+def _rate(text: str) -> str:
+    parse_rate(text)
+    return text
+
+
+def _provider(name: str) -> str:
+    if name in PROVIDERS:
+        return name
+    near = difflib.get_close_matches(name, PROVIDERS, n=1)
+    meant = f"; did you mean {near[0]}?" if near else f": one of {', '.join(PROVIDERS)}"
+    raise ValueError(f"{name} is no provider that mail exchangers are known of{meant}")
+
+
+ProviderName = Annotated[str, AfterValidator(_provider)]
+RateText = Annotated[str, AfterValidator(_rate)]
 Destination = Annotated[str, AfterValidator(_destination)]
 ScheduleText = Annotated[str, AfterValidator(_schedule)]
 
@@ -141,7 +159,11 @@ class Sender(Section):
     deadline: Deadlines = key(Deadlines(), "When trying ends by class, unless the message says.")
     concurrency: int = key(200, "Conversations open at once.", "connections", ge=1)
     site_connections: int = key(
-        10, "Of these to one receiver: more is taken for an attack.", "connections", ge=1
+        10,
+        "Of these to one receiver that sender/pacing.toml and [providers] do not name: more "
+        "is taken for an attack.",
+        "connections",
+        ge=1,
     )
     connection_messages: int = key(100, "On one connection before it is renewed.", "messages", ge=1)
     connection_idle: Duration = key(5.0, "A kept connection is closed after this.", "duration")
@@ -221,3 +243,7 @@ class Provider(Section):
 
     connections: int | None = key(None, "Open at once to it.", "connections", ge=1)
     connection_messages: int | None = key(None, "On one connection.", "messages", ge=1)
+    rate: RateText | None = key(None, "Messages in a time, such as 20 per 1s.", "count per wait")
+    per_site: bool | None = key(
+        None, "Count for each set of mail exchangers, not for the provider as a whole."
+    )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from analysis.advice import AUDIENCES, LANGUAGES, advise
-from analysis.causes import CAUSES, NEVER, UNJUDGED
+from analysis.causes import CAUSES, HELD_BACK, NEVER, UNJUDGED
 from analysis.explain import explain
 from analysis.lifecycle import State
 from analysis.suppression import Reason, Suppression
@@ -60,11 +60,23 @@ def entry(reason: Reason, category: str | None = None) -> Suppression:
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_every_verdict_and_reason_has_words_for_everybody(lang: str) -> None:
     every = {NEVER, *State, *Reason}
-    assert CAUSES[lang].keys() == every == UNJUDGED.keys()
+    assert CAUSES[lang].keys() - {HELD_BACK} == every == UNJUDGED.keys()
+    assert CAUSES[lang][HELD_BACK]
     for verdict in every:
         assert CAUSES[lang][verdict]
         assert set(UNJUDGED[verdict][lang]) == set(AUDIENCES)
         assert all(UNJUDGED[verdict][lang].values())
+
+
+def test_what_is_held_back_says_who_asked_for_it_and_until_when() -> None:
+    words = "held back: gmail asked us to slow down (421 4.7.28 unusual rate)"
+    waiting = delivery(
+        State.QUEUED, rule="pacing/suspended", category="rate_limit", fault="sender", reply=words
+    )
+    told = explain("bob@example.net", waiting, [])
+    assert told["cause"] == CAUSES["en"][HELD_BACK]
+    assert (told["evidence"], told["verdict"]) == (words, "queued")
+    assert told["next_attempt"] is not None
 
 
 def test_an_address_nothing_was_sent_to() -> None:

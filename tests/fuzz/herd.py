@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 
 from carom.bench.mail import REPLIES, letters
 from carom.demo.letters import bounce, complaint, out_of_office
 from tests.ingest.letters import LETTER, feedback, group, letter, notice, report
 
 _TOKEN = "b+0123456789abcdefghjkmnpqrstvwxyz0123456789abcdef"
+_OF_THE_HOUR = re.compile(rb"(?m)^(Date:|Message-ID:)[^\r\n]*(?:2\d{3}|providers)[^\r\n]*")
 
 
 def herd() -> list[bytes]:
     """About sixty messages, always the same."""
-    return [*letters(10), *_reports(), *_notices(), *_others()]
+    mails = [*letters(10), *_reports(), *_notices(), *_others()]
+    return [_OF_THE_HOUR.sub(rb"\1 <1@mx.providers.example>", mail) for mail in mails]
 
 
 def _reports() -> list[bytes]:

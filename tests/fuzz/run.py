@@ -44,7 +44,7 @@ class Accounts:
         return "\n".join(
             [
                 f"{len(self.times):,} messages: {dict(self.kinds.most_common())}",
-                f"p50 {self.share(0.5) * 1e3:.2f} ms, p99 {self.share(0.99) * 1e3:.1f} ms, "
+                f"p50 {self.share(0.5) * 1e3:.2f} ms, p99 {self.share(0.99) * 1e3:.1f} ms",
                 f"worst {self.slowest[0] * 1e3:.0f} ms ({len(self.slowest[1]):,} octets)",
                 f"raised: {dict(self.raised) or 'nothing'}",
                 f"memory: {megabytes} MB; over the second half {late / 1e6:+.1f} MB",

@@ -23,6 +23,7 @@ _WORDS = (
         b"Diagnostic-Code: smtp; 552 full",
         b"Feedback-Type: abuse",
     ),
+    *(b"<a\0b@example.net>: 550", b"\x7f@\0", b"Message-ID: <\0\x85>", b"a\x1b[1m@example.net"),
     *(b"----- original message -----", b"> quoted", b"Recipient:", b" ", b"    ", b"\r\n\r\n"),
 )
 

@@ -9,6 +9,7 @@ systems are documented to write; no line is anybody's mail.
 from __future__ import annotations
 
 import base64
+import quopri
 
 from tests.ingest.letters import LETTER, feedback, group, letter, notice, report
 
@@ -1763,6 +1764,457 @@ Giving up on 192.0.2.5.
         subject="failure notice",
     ),
     jo="relay_denied",
+)
+
+_sample(
+    "final-folded",
+    report(
+        "Final-Recipient: rfc822;\n jo@example.net\nAction: failed\nStatus: 5.1.1\nDiagnostic-Code: smtp;\n 550 5.1.1 no\n such user"
+    ),
+    jo="bad_mailbox",
+)
+_sample(
+    "final-route",
+    report(
+        group(
+            final_recipient="RFC822; @relay.example.org:jo@example.net",
+            action="failed",
+            status="5.0.0",
+            diagnostic_code="smtp; 552 quota full",
+        )
+    ),
+    jo="mailbox_full",
+)
+_sample(
+    "final-local-type",
+    report(
+        group(
+            final_recipient="LOCAL; <jo@example.net>",
+            action="failed",
+            status="5.1.1 (unknown)",
+            diagnostic_code="X-local; unknown user",
+        )
+    ),
+    jo="bad_mailbox",
+)
+_sample(
+    "final-name",
+    report(
+        group(
+            final_recipient='rfc822; "Jo Doe" <jo@example.net>',
+            action="failed",
+            status="5.7.1",
+            diagnostic_code="smtp;550 5.7.1 rejected by DMARC policy",
+        )
+    ),
+    jo="authentication",
+)
+_sample(
+    "x-actual",
+    report(
+        "Final-Recipient: rfc822; jo@example.net\nX-Actual-Recipient: rfc822; joe@inner.example.org\nAction: failed\nStatus: 5.1.1\nDiagnostic-Code: smtp; 550 unknown"
+    ),
+    jo="bad_mailbox",
+)
+_sample(
+    "uppercase-fields",
+    report(
+        "FINAL-RECIPIENT: RFC822;jo@example.net\nACTION: FAILED\nSTATUS: 5.2.2\nDIAGNOSTIC-CODE: SMTP;552 MAILBOX FULL"
+    ),
+    jo="mailbox_full",
+)
+_sample(
+    "status-as-textplain",
+    letter(
+        [
+            "From: MAILER-DAEMON@mx.example.org",
+            "To: news@example.com",
+            "Subject: Returned mail",
+            "Content-Type: multipart/mixed; boundary=zz",
+            "MIME-Version: 1.0",
+        ],
+        "--zz\nContent-Type: text/plain\n\nYour mail came back.\n--zz\nContent-Type: text/plain; name=status.txt\n\nReporting-MTA: dns; mx.example.org\n\nFinal-Recipient: rfc822; jo@example.net\nAction: failed\nStatus: 5.4.7\nDiagnostic-Code: smtp; 4.4.7 delivery time expired\n--zz--",
+    ),
+    jo="expired",
+)
+_sample(
+    "lost-mime-header",
+    letter(
+        [
+            "From: MAILER-DAEMON@mx.example.org",
+            "To: news@example.com",
+            "Subject: Returned mail: User unknown",
+        ],
+        "This is a MIME-encapsulated message\n\n--AA/mx\n\nThe following addresses had delivery problems:\n<jo@example.net>\n    (reason: 550 User unknown)\n\n--AA/mx\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; mx\n\nFinal-Recipient: RFC822; jo@example.net\nAction: failed\nStatus: 5.1.1\n\n--AA/mx\nContent-Type: message/rfc822\n\n"
+        + LETTER
+        + "\n--AA/mx--",
+    ),
+    jo="bad_mailbox",
+)
+_sample(
+    "aol-not-accepting",
+    notice(
+        "The original message was received at Mon, 6 May 2002\n\n   ----- The following addresses had permanent fatal errors -----\n<jo@example.net>\n\n   ----- Transcript of session follows -----\n... while talking to air.example.net.:\n>>> RCPT To:<jo@example.net>\n<<< 550 jo IS NOT ACCEPTING MAIL FROM THIS SENDER\n550 <jo@example.net>... User unknown\n",
+        subject="Returned mail: User unknown",
+    ),
+    jo="policy",
+)
+_sample(
+    "transcript-said-both",
+    notice(
+        "   ----- The following addresses had permanent fatal errors -----\n<jo@example.net>\n<kim@example.net>\n\n   ----- Transcript of session follows -----\n... while talking to mx.example.net.:\n>>> RCPT To:<jo@example.net>\n<<< 550 5.1.1 <jo@example.net>... User unknown\n550 5.1.1 <jo@example.net>... User unknown\n>>> RCPT To:<kim@example.net>\n<<< 452 4.2.2 <kim@example.net>... Mailbox full\n<kim@example.net>... Deferred: 452 4.2.2 <kim@example.net>... Mailbox full\n",
+        subject="Returned mail: see transcript for details",
+    ),
+    jo="bad_mailbox",
+    kim="mailbox_full",
+)
+_sample(
+    "novell",
+    notice(
+        "The message from <news@example.com> to jo@example.net could not be delivered.\nError: 550 mailbox disabled\n"
+    ),
+    jo="mailbox_disabled",
+)
+_sample(
+    "reason-above",
+    notice(
+        "Reason for failure: the mailbox is full.\n\nRecipient: jo@example.net\nSubject: Hello\n"
+    ),
+    jo="mailbox_full",
+)
+_sample(
+    "xfailed",
+    notice(
+        "Something went wrong with your mail.\n\n550 5.7.1 spam\n",
+        more=["X-Failed-Recipients: jo@example.net, kim@example.net"],
+    ),
+    jo="spam_content",
+    kim="spam_content",
+)
+_sample(
+    "mail-com",
+    notice(
+        "This message was created automatically by mail delivery software.\n\nA message that you sent could not be delivered to one or more of\nits recipients. The following addresses failed:\n\n<jo@example.net>\nReason: quota exceeded\n\n<kim@example.net>\nReason: user is unknown\n\n--- The header of the original message is following. ---\n\n"
+        + LETTER
+    ),
+    jo="mailbox_full",
+    kim="bad_mailbox",
+)
+_sample(
+    "netscape",
+    notice(
+        "This Message was undeliverable due to the following reason:\n\nEach of the following recipients was rejected by a remote mail server.\nThe reasons given by the server are included to help you determine why\neach recipient was rejected.\n\n    Recipient: <jo@example.net>\n    Reason:    5.1.1 <jo@example.net>... User unknown\n\nPlease reply to <Postmaster@mx.example.org>\nif you feel this message to be in error.\n",
+        subject="Mail System Error - Returned Mail",
+    ),
+    jo="bad_mailbox",
+)
+_sample(
+    "netscape-timeout",
+    notice(
+        "This Message was undeliverable due to the following reason:\n\nYour message was not delivered because the destination computer was\nnot found.  Carefully check that it was spelled correctly and try\nsending it again if there were any mistakes.\n\n     Host example.net not found\n\nThe following recipients did not receive your message:\n\n     <jo@example.net>\n",
+        subject="Mail System Error - Returned Mail",
+    ),
+    jo="bad_domain",
+)
+_sample(
+    "lotus-smtp",
+    notice(
+        "The message could not be delivered because the recipient's destination email system is unknown or invalid.\n\njo@example.net; Host unknown\n",
+        sender="Mail Router <postmaster@notes.example.org>",
+        subject="DELIVERY FAILURE",
+    ),
+    jo="bad_domain",
+)
+_sample(
+    "exch-pt",
+    notice(
+        "Falha na entrega para estes destinatários ou grupos:\n\njo@example.net<mailto:jo@example.net>\nNão foi possível encontrar o endereço de email inserido.\n\nInformações de diagnóstico para administradores:\n\njo@example.net\n#550 5.1.1 RESOLVER.ADR.RecipNotFound; not found ##\n",
+        subject="Não é possível entregar: oi",
+        sender="Postmaster <postmaster@mx.example.br>",
+    ),
+    jo="bad_mailbox",
+)
+_sample(
+    "exch-it",
+    notice(
+        "Recapito non riuscito per i seguenti destinatari o gruppi:\n\njo@example.net<mailto:jo@example.net>\nLa cassetta postale del destinatario è piena.\n\njo@example.net\n#550 5.2.2 quota ##\n",
+        subject="Non recapitabile: ciao",
+        sender="Postmaster <postmaster@mx.example.it>",
+    ),
+    jo="mailbox_full",
+)
+_sample(
+    "exch-zh",
+    _coded(
+        "无法传递至以下收件人或组:\n\njo@example.net<mailto:jo@example.net>\n找不到您输入的电子邮件地址。\n\n供管理员使用的诊断信息:\n\njo@example.net\n#550 5.1.1 RESOLVER.ADR.RecipNotFound; not found ##\n",
+        "utf-8",
+        "未传递: 你好",
+        sender="Postmaster <postmaster@mx.example.cn>",
+    ),
+    jo="bad_mailbox",
+)
+_sample(
+    "exch-ja",
+    _coded(
+        "以下の受信者またはグループへの配信に失敗しました:\n\njo@example.net<mailto:jo@example.net>\n受信者のメールボックスがいっぱいです。\n\n管理者向けの診断情報:\n\njo@example.net\n#554 5.2.2 mailbox full ##\n",
+        "utf-8",
+        "配信不能: 請求書",
+        sender="Postmaster <postmaster@mx.example.jp>",
+    ),
+    jo="mailbox_full",
+)
+_sample(
+    "exch-ru",
+    _coded(
+        "Сбой доставки следующим получателям или группам:\n\njo@example.net<mailto:jo@example.net>\nНе удалось найти введенный адрес электронной почты.\n\njo@example.net\n#550 5.1.1 RESOLVER.ADR.RecipNotFound; not found ##\n",
+        "utf-8",
+        "Не удается доставить: счет",
+        sender="Postmaster <postmaster@mx.example.ru>",
+    ),
+    jo="bad_mailbox",
+)
+_sample(
+    "facebook",
+    report(
+        group(
+            final_recipient="rfc822; jo@example.net",
+            action="failed",
+            status="5.1.1",
+            diagnostic_code="smtp; 550 5.1.1 RCP-P2 http://postmaster.example/response_codes?ip=192.0.2.1#rcp Refused due to recipient preferences",
+        )
+    ),
+    jo="bad_mailbox",
+)
+_sample(
+    "docomo-spec",
+    report(
+        group(
+            final_recipient="rfc822; jo@example.net",
+            action="failed",
+            status="5.0.0",
+            diagnostic_code="smtp; 550 Unknown user jo@example.net (in reply to end of DATA command)",
+        )
+    ),
+    jo="bad_mailbox",
+)
+_sample(
+    "google-policy",
+    report(
+        group(
+            final_recipient="rfc822; jo@example.net",
+            action="failed",
+            status="5.7.1",
+            diagnostic_code="smtp; 550-5.7.1 [192.0.2.1] The IP you're using to send mail is not authorized to send email directly to our servers.",
+        )
+    ),
+    jo="reputation",
+)
+_sample(
+    "zoho-bounce2",
+    notice(
+        "This message was created automatically by mail delivery software.\n A message that you sent could not be delivered to one or more of its recipients. This is a permanent error.\n\njo@example.net, ERROR CODE :552 - 5.2.2 Mailbox quota exceeded\nkim@example.net, ERROR CODE :550 - Unknown recipient\n",
+        sender="mailer-daemon@mail.example.org",
+    ),
+    jo="mailbox_full",
+    kim="bad_mailbox",
+)
+_sample(
+    "ms-antispam",
+    report(
+        group(
+            final_recipient="rfc822;jo@example.net",
+            action="failed",
+            status="5.7.1",
+            diagnostic_code="smtp;550 5.7.1 Service unavailable, Client host [192.0.2.1] blocked using Spamhaus.",
+        )
+    ),
+    jo="reputation",
+)
+_sample(
+    "clamsmtp",
+    notice(
+        "Your message to jo@example.net was rejected because it contains a virus: Eicar-Test.\n",
+        sender="Virus Scanner <postmaster@mx.example.org>",
+        subject="VIRUS IN YOUR MAIL - message rejected",
+    ),
+    jo="virus",
+)
+_sample(
+    "amavis",
+    report(
+        group(
+            final_recipient="rfc822; jo@example.net",
+            action="failed",
+            status="5.7.1",
+            diagnostic_code="smtp; 554 5.7.1 Reject, id=1-2 - SPAM",
+        ),
+        text="A message from <news@example.com> to:\n-> jo@example.net\n\nwas considered unsolicited bulk e-mail (UBE).",
+        subject="Considered UNSOLICITED BULK EMAIL, apparently from you",
+    ),
+    jo="spam_content",
+)
+_sample(
+    "kerio",
+    notice(
+        "Your message did not reach some or all of the intended recipients.\n\n   Subject: x\n   Date: today\n\nThe following recipient(s) could not be reached:\n\n   jo@example.net\n      Error Type: SMTP\n      Remote server (192.0.2.5) issued an error.\n      hMailServer sent: RCPT TO:<jo@example.net>\n      Remote server replied: 550 Unknown user\n\nhMailServer\n",
+        sender="mailer-daemon@mx.example.org",
+        subject="Message undeliverable: x",
+    ),
+    jo="bad_mailbox",
+)
+_sample(
+    "mercury",
+    notice(
+        "Your message was not delivered to the following addresses:\n\n  To: <jo@example.net>\n  Error: Job failed - 553 No such user.\n",
+        sender="Electronic Postmaster <Postmaster@mx.example.org>",
+        subject="Delivery failure notification",
+    ),
+    jo="bad_mailbox",
+)
+_sample(
+    "argosoft",
+    notice(
+        "Message delivery to the following recipient failed:\n\n    jo@example.net\n\nError was:\n\n    Mailbox is over quota\n",
+        sender="ArGoSoft Mail Server <postmaster@mx.example.org>",
+        subject="Delivery Status",
+    ),
+    jo="mailbox_full",
+)
+_sample(
+    "gordano",
+    notice(
+        "The following message could not be delivered because the recipient address\n\n        jo@example.net\n\nis not known at this site.\n",
+        subject="Undelivered message",
+    ),
+    jo="bad_mailbox",
+)
+_sample(
+    "dkim-prose",
+    notice(
+        "jo@example.net\n  Remote server said: 550 5.7.20 The message was rejected: no valid DKIM signature\n",
+        subject="Undelivered Mail Returned to Sender",
+    ),
+    jo="authentication",
+)
+_sample(
+    "prose-handed-over",
+    notice(
+        "Dear user,\n\nI regret that the following message could not be handed to its recipient.\n\nTo: jo@example.net\nSubject: Your invoice\n\nThe answer of the other server was:\n550 5.1.1 no such person\n",
+        subject="Undelivered message",
+    ),
+    jo="bad_mailbox",
+)
+_sample(
+    "error-colon",
+    notice(
+        "ERROR: Your mail to <jo@example.net> was not delivered:\n\n   552 mailbox over quota\n\n----- message headers -----\n"
+        + LETTER
+    ),
+    jo="mailbox_full",
+)
+_sample(
+    "plus-list",
+    notice(
+        "Delivery report\n\n+ jo@example.net: failed (550 unknown account)\n+ kim@example.net: failed (554 blocked using bl.example.org)\n",
+        subject="Delivery report",
+    ),
+    jo="bad_mailbox",
+    kim="reputation",
+)
+_sample(
+    "named-on-its-own-line",
+    notice(
+        "Sorry, your message to\n\n    Jo Doe <jo@example.net>\n\ncould not be delivered. The mailbox is disabled.\n"
+    ),
+    jo="mailbox_disabled",
+)
+_sample(
+    "addressee",
+    report(
+        group(
+            final_recipient="rfc822;jo@example.net",
+            action="failed",
+            status="5.3.0",
+            diagnostic_code="smtp;553 5.3.0 <jo@example.net>... Addressee not known here",
+        )
+    ),
+    jo="bad_mailbox",
+)
+_sample(
+    "temporary-then-final",
+    report(
+        group(
+            final_recipient="rfc822;jo@example.net",
+            action="failed",
+            status="4.3.0",
+            diagnostic_code="smtp;451 4.3.0 mail server temporarily rejected message",
+        )
+    ),
+    jo="system",
+)
+_sample(
+    "chinese-html-quoted-printable",
+    letter(
+        [
+            "From: Mail System <mail-system@gw.example.org>",
+            "To: news@example.com",
+            "Subject: Your mail could not be delivered",
+            "Content-Type: text/html; charset=gb2312",
+            "Content-Transfer-Encoding: quoted-printable",
+        ],
+        quopri.encodestring(
+            "<div>尊敬的用户：您的邮件<b>未能送达</b></div><div>收件人: jo@example.net</div><div>原因: 用户不存在</div>".encode(
+                "gb2312"
+            )
+        ).decode()
+        + "\n<div>-----</div>",
+    ),
+    jo="bad_mailbox",
+)
+_sample(
+    "spanish",
+    notice(
+        "El mensaje no pudo ser entregado a:\n\n  jo@example.net\n\nMotivo: buzón lleno\n",
+        subject="Mensaje no entregado",
+        sender="Correo <postmaster@mx.example.es>",
+    ),
+    jo="mailbox_full",
+)
+_sample(
+    "french",
+    notice(
+        "Votre message n'a pas pu être remis au destinataire suivant :\n\n  jo@example.net\n\nRaison : utilisateur inconnu\n",
+        subject="Message non remis",
+        sender="Postmaster <postmaster@mx.example.fr>",
+    ),
+    jo="bad_mailbox",
+)
+_sample(
+    "german",
+    notice(
+        "Ihre Nachricht konnte dem folgenden Empfänger nicht zugestellt werden:\n\n  jo@example.net\n\nGrund: Das Postfach ist voll.\n",
+        subject="Unzustellbare Nachricht",
+        sender="Postmaster <postmaster@mx.example.de>",
+    ),
+    jo="mailbox_full",
+)
+_sample(
+    "in-parentheses",
+    notice(
+        "The following addresses had errors:\n  jo@example.net (unknown user)\n  kim@example.net (mailbox full)\nThe message was sent to all others.\n"
+    ),
+    jo="bad_mailbox",
+    kim="mailbox_full",
+)
+_sample(
+    "yahoo-quota",
+    notice(
+        "Message from example.net.\nUnable to deliver message to the following address(es).\n\n<jo@example.net>:\nSorry, that user is over quota [0]\n\n--- Original message follows.\n\n"
+        + LETTER,
+        sender="MAILER-DAEMON@example.net",
+        subject="Delivery failure",
+    ),
+    jo="mailbox_full",
 )
 
 OTHERS: dict[str, tuple[str, bytes]] = {}

@@ -72,3 +72,10 @@ def test_hostile_lines_are_read_in_linear_time(line: str) -> None:
 def test_any_text_gives_addresses_or_none(text: str) -> None:
     for address in [*addresses.find_all(text), addresses.from_field(text)]:
         assert address == "" or "@" in address[1:-1]
+
+
+@given(st.text(alphabet='a@.\0\x1b\x85\ud800\udfff"<>+', max_size=60))
+def test_an_address_can_be_stored(text: str) -> None:
+    """PostgreSQL takes no NUL, no driver takes a lone surrogate."""
+    for address in [*addresses.find_all(text), addresses.from_field(text)]:
+        assert address.isprintable()

@@ -110,7 +110,7 @@ class Deaf:
 def reader(store: Store, rules: Rulebook, at: float) -> Reader:
     return Reader(
         store,
-        lambda raw: read_mail(raw, rules),
+        lambda contents: [read_mail(raw, rules) for raw in contents],
         owner_of=lambda token: None,
         node="here",
         gone=lambda node: False,

@@ -64,3 +64,17 @@ def test_an_event_out_of_shape_names_nobody(message: Any) -> None:
 def test_json_that_a_person_sends_is_mail() -> None:
     body = json.dumps({"Message": json.dumps({"notificationType": "Bounce"})})
     assert read_mail(letter(["From: a@example.net"], body), shipped()).kind is Kind.NORMAL
+
+
+def test_escapes_that_no_database_takes_are_not_taken_over() -> None:
+    row = {
+        "emailAddress": "a@example.net",
+        "status": "5.1.1\0",
+        "diagnosticCode": "550 \ud800\0 no",
+    }
+    message = json.dumps({"notificationType": "Bounce", "bounce": {"bouncedRecipients": [row]}})
+    reading = read_mail(event(message), shipped())
+    [recipient] = reading.recipients
+    assert reading.error is None
+    assert (recipient.address, recipient.status) == ("a@example.net", "5.1.1")
+    assert recipient.diagnostic.isprintable()

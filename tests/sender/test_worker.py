@@ -18,6 +18,7 @@ from analysis.schema import attempts as attempts_table
 from analysis.schema import deliveries
 from analysis.store import Store, open_store
 from sender import queue
+from sender.pacing import Pacing
 from sender.queue import Expired
 from sender.record import Record
 from sender.smtp import Envelope, Host, Outcome, Result, Route
@@ -94,7 +95,13 @@ class Gate:
 
 @asynccontextmanager
 async def working(
-    store: Any, made: Any, *, node: str = "here", clock: Any = time.time, **pace: Any
+    store: Any,
+    made: Any,
+    *,
+    node: str = "here",
+    clock: Any = time.time,
+    pacing: Pacing | None = None,
+    **pace: Any,
 ) -> AsyncIterator[tuple[Worker, Heard]]:
     """A worker that runs for the length of the block, and must stop within seconds."""
     heard, stop = Heard(), asyncio.Event()
@@ -107,6 +114,7 @@ async def working(
         limits=LIMITS,
         clock=clock,
         observer=heard,
+        pacing=pacing,
     )
     task = asyncio.create_task(worker.serve(stop))
     try:
