@@ -7,7 +7,8 @@ is bounded here: the first `MOST_STREAMS` names keep their own label, the rest s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from prometheus_client import (
     CollectorRegistry,
@@ -34,11 +35,12 @@ ACCEPT_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1800
 
 @dataclass(frozen=True, slots=True)
 class Gauges:
-    """What a scrape reads from the database."""
+    """What a scrape reads: from the database, and from this process what it holds back."""
 
     suppressions: dict[str, int]
     queue: dict[str, tuple[int, float]]  # class -> depth, seconds the oldest due one waited
     unread: int
+    suspended: Mapping[str, int] = field(default_factory=dict)  # provider -> sites held back
 
 
 class Metrics:
@@ -92,6 +94,9 @@ class Metrics:
         self.oldest = gauge(
             "carom_queue_oldest_seconds", "How long the oldest due delivery waits", "class"
         )
+        self.suspended = gauge(
+            "carom_sites_suspended", "Receiving sites that nothing is sent to now", "provider"
+        )
         self.unread = gauge("carom_inbound_unread", "Stored reports not read yet")
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
@@ -120,6 +125,8 @@ class Metrics:
             self.depth.labels(class_).set(depth)
             self.oldest.labels(class_).set(oldest)
         self.unread.set(gauges.unread)
+        for provider in PROVIDERS:
+            self.suspended.labels(provider).set(gauges.suspended.get(provider, 0))
 
     def exposition(self) -> bytes:
         """The text format that Prometheus scrapes."""

@@ -126,7 +126,8 @@ attempts = Table(
     Column("node", String(64), nullable=False),
     Column("started_at", Double, nullable=False),
     Column("ended_at", Double),  # null: still under way, or the node died
-    Column("result", String(16)),  # accepted | refused | deferred | in_doubt | withheld | held | lost
+    # accepted | refused | deferred | in_doubt | withheld | held | lost
+    Column("result", String(16)),
     Column("stage", String(16)),
     Column("host", Text),
     Column("address", String(64)),

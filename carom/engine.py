@@ -76,6 +76,7 @@ class Engine:
     tokens: Tokens
     rules: RulebookSource
     intake: Intake
+    pacing: Pacing
     worker: Worker
     reader: Reader
     reading_room: ReadingRoom
@@ -88,9 +89,13 @@ class Engine:
     async def gauges(self) -> Gauges:
         """What a scrape reads from the database."""
         now = self.clock()
+        suspended = self.pacing.suspended()
         return await self.store.read(
             lambda tx: Gauges(
-                suppression.count_by_reason(tx, now), queue.depth(tx, now), inbox.unread(tx)
+                suppression.count_by_reason(tx, now),
+                queue.depth(tx, now),
+                inbox.unread(tx),
+                suspended,
             )
         )
 
@@ -188,6 +193,7 @@ async def build(
         tokens,
         rules,
         intake,
+        pacing,
         worker,
         reader,
         reading_room,

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from analysis import radar, suppression
+from analysis import half_open, radar, suppression
 from analysis.decide import held_against
 from analysis.events import announce, event
 from analysis.lifecycle import PENDING, Fact, State, advance
@@ -24,6 +24,9 @@ from analysis.store import IN_LIMIT, chunks
 from analysis.suppression import Reason, Suppression
 from analysis.verdict import Verdict
 from sender.queue import Claim
+from sender.submit import RANKS
+
+_CODES = RANKS["otp"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +233,7 @@ def _learn(
     dead = [r for reason, r in held if reason is Reason.HARD_BOUNCE]
     given_up = [r for reason, r in held if reason is Reason.SOFT_BOUNCE]
     entries = [_entry(r, Reason.HARD_BOUNCE, now, limits) for r in dead]
+    longer = _probed(tx, records, given_up, now)
     if given_up:
         repeated = suppression.count_soft_bounces(
             tx, [r.claim.address_hash for r in given_up], now, limits, late=False
@@ -237,9 +241,23 @@ def _learn(
         entries += [
             _entry(r, Reason.SOFT_BOUNCE, now, limits)
             for r in given_up
-            if r.claim.address_hash in repeated
+            if r.claim.address_hash in repeated - longer
         ]
     suppression.suppress(tx, entries)
+
+
+def _probed(
+    tx: Connection, records: Sequence[Record], given_up: Sequence[Record], now: float
+) -> set[bytes]:
+    """Settle what login codes found out; the addresses that stand on the list for longer."""
+    codes = [r.claim for r in records if r.fact is Fact.ACCEPTED and r.claim.rank == _CODES]
+    failed = [r.claim for r in given_up if r.claim.rank == _CODES]
+    return half_open.settle(
+        tx,
+        {claim.delivery_id: claim.address_hash for claim in codes},
+        {claim.delivery_id: claim.address_hash for claim in failed},
+        now,
+    )
 
 
 def _entry(r: Record, reason: Reason, now: float, limits: suppression.Limits) -> Suppression:

@@ -152,3 +152,21 @@ async def test_close_waits_until_everything_is_written() -> None:
     await closing
     assert sorted(n for written in ledger.batches for n in written) == list(range(5))
     assert all(put.done() for put in puts)
+
+
+async def test_what_comes_while_a_batch_gathers_is_written_with_it() -> None:
+    ledger = Ledger()
+    batch = Batch(ledger.write, gather=0.05)
+
+    async def later(item: int) -> int:
+        await asyncio.sleep(0)
+        return await batch.put(item)
+
+    assert await asyncio.gather(batch.put(1), later(2), later(3)) == [10, 20, 30]
+    assert ledger.batches == [[1, 2, 3]]
+
+
+async def test_a_full_batch_gathers_no_longer() -> None:
+    ledger = Ledger()
+    batch = Batch(ledger.write, gather=3_600, largest=2)
+    assert await asyncio.gather(batch.put(1), batch.put(2)) == [10, 20]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from dkim import DKIM
 
@@ -109,6 +111,22 @@ def covered(wire: bytes, index: int) -> set[str]:
     signature = [value for name, value in fields if name.lower() == b"dkim-signature"][index]
     tags = dict(t.split("=", 1) for t in "".join(signature.decode().split()).split(";") if t)
     return set(tags["h"].lower().split(":"))
+
+
+def test_a_body_that_deliveries_share_is_signed_in_each() -> None:
+    out = outgoing("mail.example.com")
+    news, receipt = claim(), claim("receipts")
+    for wire in out.finish_all([(news, CONTENT), (receipt, CONTENT)]):
+        assert all(DKIM(wire).verify(idx=index, dnsfunc=dns) for index in (0, 1))
+
+
+def test_a_body_is_hashed_by_its_own_message() -> None:
+    out = outgoing("mail.example.com")
+    other = CONTENT + b"P.S.\r\n"
+    for wire in out.finish_all(
+        [(claim(), CONTENT), (replace(claim(), message_id="1" * 26), other)]
+    ):
+        assert DKIM(wire).verify(dnsfunc=dns)
 
 
 def test_the_message_itself_is_not_touched() -> None:
