@@ -47,9 +47,7 @@ def create_app(engine: Engine) -> FastAPI:
     limits = settings.suppression_limits()
     access = Access(store, static_api_keys(settings.api), monotonic=time.monotonic)
     messages = Messages(store, access, engine.intake, clock=clock, senders=_senders(settings))
-    leaving = Unsubscribing(
-        store, engine.tokens, clock=clock, limits=limits
-    )
+    leaving = Unsubscribing(store, engine.tokens, clock=clock, limits=limits)
     app = FastAPI(
         title="Carom",
         version=__version__,
