@@ -27,7 +27,7 @@ _ENHANCED_INSIDE = re.compile(
 )
 _DIAGNOSTIC_TYPE = re.compile(r"[\"'\s]*(?:smtp|lmtp|x-[a-z0-9-]{1,30})\s?;\s?", re.IGNORECASE)
 _QUOTED = re.compile(
-    r"(?:\b(?:said|says|host|server|remote|smtp|response|reason|error|answer|replied|returned|was)\b|@|<<<)"
+    r"(?:\b(?:said|says|host|server|remote|smtp|response|reason|error|answer|replied|returned|was)\b|@|<<<(?!<))"
     r"[^\n]{0,300}?(?:[:;]|<<<|\bwas|\bwith)[\s\"'(\[]*(?=[45][0-9]{2}[ \-][^\n]{2})",
     re.IGNORECASE | re.ASCII,
 )

@@ -5,7 +5,8 @@ message whose reading takes too long, too much memory or the interpreter with it
 `Unreadable` that says so; the messages beside it get their readings.
 
 The process (`ingest.reading_desk`) starts with the first message, ends after a while without any,
-and is replaced when it died or when what it was given (the rules) is no longer the same object.
+and is replaced when it died, when it has read very many, and when what it was given (the rules) is
+no longer the same object.
 A message in whose reading it died for another reason than its own time, as when the system ran out
 of memory, is read once more, alone, before it is called unreadable.
 
@@ -23,12 +24,16 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from threading import Thread
 
 from analysis.facts import Reading
 from ingest.reading_desk import Order, Unreadable, receive, send
 
 BATCH_OCTETS = 1_000_000
 """Mail that is handed over at once; a larger message goes alone."""
+
+MESSAGES_A_DESK = 20_000
+"""After so many a fresh process takes over: what patterns remember of texts is freed with it."""
 
 _BOOT = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[1]);"
@@ -101,7 +106,7 @@ class ReadingRoom:
     def _seated(self) -> _Desk:
         """The desk, with what is given now."""
         given = self._given()
-        if self._desk is not None and (self._desk.given is not given or not self._desk.alive):
+        if self._desk is not None and not self._desk.serves(given):
             self._dismiss()
         if self._closed:
             raise NoDesk("the reading room is closed")
@@ -134,7 +139,8 @@ class _Desk:
     """One started process."""
 
     def __init__(self, maker: str, given: object, limits: Limits) -> None:
-        self.given = given
+        self._given = given
+        self._asked = 0
         ours, theirs = socket.socketpair()
         self._line = ours
         ours.settimeout(limits.patience)
@@ -148,6 +154,8 @@ class _Desk:
             except OSError as error:
                 ours.close()
                 raise NoDesk(f"no process to read in: {error}") from error
+        # waits for its end, so that no dead process stays in the system's table
+        Thread(target=self._process.wait, name="end of the reading desk", daemon=True).start()
         try:
             send(ours, Order(maker, given, limits.seconds, limits.memory, limits.idle))
             receive(ours)
@@ -162,8 +170,13 @@ class _Desk:
     def alive(self) -> bool:
         return self._process.poll() is None
 
+    def serves(self, given: object) -> bool:
+        """Whether it may be asked once more."""
+        return self._given is given and self.alive and self._asked < MESSAGES_A_DESK
+
     def ask(self, batch: Sequence[bytes]) -> Iterator[Reading | Unreadable]:
         """Answers as they come; `EOFError` or `OSError` where the desk dies or is silent."""
+        self._asked += len(batch)
         send(self._line, batch)  # taken in whole before anything is answered: no deadlock
         for _ in batch:
             yield receive(self._line)

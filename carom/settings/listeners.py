@@ -140,7 +140,12 @@ class IngestLimits(Section):
     parts: int = key(200, "MIME parts in all.", "parts", ge=1)
     text: Size = key(64_000, "Text of a report that is read.", "octets")
     parse_time: Duration = key(1.0, "CPU time for one report before it is put aside.", "duration")
-    parse_memory: Size = key(256_000_000, "Memory of the process that parses.", "octets")
+    parse_memory: Size = key(
+        256_000_000,
+        "Address space of the process that parses; it needs 50 MB for itself.",
+        "octets",
+        ge=100_000_000,
+    )
 
 
 class Ingest(Section):

@@ -67,7 +67,7 @@ def _spoil(made: list[bytes], kinds: set[Kind]) -> None:
     assert accounts.slowest[0] < WORST, accounts.slowest[1][:300]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(mails())
 def test_whatever_it_says_a_reading_is_fit_to_store_and_suppresses_only_the_lasting(
     mail: bytes,

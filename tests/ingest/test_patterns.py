@@ -16,7 +16,7 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache
+from functools import cache, partial
 from re import _parser  # type: ignore[attr-defined]
 from types import ModuleType
 from typing import Any
@@ -28,11 +28,13 @@ import ingest
 from sender import tokens
 
 LENGTH = 20_000
-SECONDS = 0.25
-"""Of CPU for one text; linear patterns take a few milliseconds."""
+SECONDS, SECONDS_A_CHARACTER = 0.010, 5e-6
+"""Of CPU, which one text may take; most take a hundredth of it."""
 
 CUT = {
     "ingest.listing": 500,  # ingest.notice.MAX_LINE
+    "ingest.addresses._ADDRESS": 16_000,  # ingest.addresses.MAX_SEARCHED
+    "analysis.reply": 2_000,  # analysis.reply.MAX_TEXT
 }
 PIECES = (
     *(
@@ -85,8 +87,6 @@ PIECES = (
         "'",
     ),
 )
-
-Tried = Callable[[Any], object]
 
 
 def modules() -> Iterator[ModuleType]:
@@ -170,20 +170,29 @@ def texts(pattern: re.Pattern[Any], length: int) -> Iterator[str]:
             yield (begin + piece * (length // len(piece)))[:length]
 
 
-def slowest(name: str, pattern: re.Pattern[Any], methods: Iterable[str]) -> tuple[float, str, str]:
-    """Seconds, method and the beginning of the text; stops at the first that is too slow."""
-    cut = CUT.get(name.split("[")[0], CUT.get(name.rpartition(".")[0], LENGTH))
-    worst = (0.0, "", "")
-    for length in sorted({min(cut, 500), min(cut, 3_000), cut}):
+def trouble(name: str, pattern: re.Pattern[Any], methods: Iterable[str]) -> str | None:
+    """The first method and text found that take too long; None for a sound pattern."""
+    cut = CUT.get(name.partition("[")[0], CUT.get(name.rpartition(".")[0], LENGTH))
+    for length in sorted({min(cut, 300), min(cut, 2_000), cut}):  # a bad one shows on little text
         for text in texts(pattern, length):
             subject: Any = text.encode() if isinstance(pattern.pattern, bytes) else text
             for method in methods:
-                began = time.process_time()
-                _METHODS[method](pattern, subject)
-                worst = max(worst, (time.process_time() - began, method, text[:40]))
-        if worst[0] > SECONDS / 10:
-            break  # the next length would be far worse; these are judged as they are
-    return worst
+                seconds = _seconds(partial(_METHODS[method], pattern, subject))
+                if seconds > SECONDS + SECONDS_A_CHARACTER * len(text):
+                    return f"{method} takes {seconds:.3f} s on {len(text)} of {text[:40]!r}"
+    return None
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    """The better of two tries, if the first was slow: the machine may have been busy."""
+    best = 1e9
+    for _ in range(2):
+        began = time.process_time()
+        work()
+        best = min(best, time.process_time() - began)
+        if best < SECONDS:
+            break
+    return best
 
 
 ALL = patterns()
@@ -195,15 +204,13 @@ def test_the_patterns_are_found() -> None:
     assert ALL["ingest.listing._ALONE"][1] == {"fullmatch"}
 
 
-@pytest.mark.parametrize("pattern", [r"(a+)+$", r"\s*\s*\s*x", r"<.*<([^>]*)>", r"[\t ]+\r\n"])
+@pytest.mark.parametrize(
+    "pattern", [r"(?:a|aa){1,9}b", r"\s*\s*\s*x", r"<.*<([^>]*)>", r"[\t ]+\r\n"]
+)
 def test_a_slow_pattern_would_be_found(pattern: str) -> None:
-    if pattern == r"(a+)+$":
-        pattern = r"(?:a+){1,3}+b"  # the classic would never end
-    assert slowest("a.pattern", re.compile(pattern), ["search"])[0] > SECONDS / 10
+    assert trouble("a.pattern", re.compile(pattern), ["search"]) is not None
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_pattern_is_quick_on_whatever_it_is_tried_on(name: str) -> None:
-    pattern, methods = ALL[name]
-    seconds, method, text = slowest(name, pattern, methods)
-    assert seconds < SECONDS / 10, f"{method} takes {seconds:.2f} s on {text!r}..."
+    assert trouble(name, *ALL[name]) is None

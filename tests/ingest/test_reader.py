@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from analysis.schema import raw_inbound, reports, suppressions
 from analysis.store import Store
 from ingest.inbox import MOST_TRIES
 from ingest.parse import read_mail
+from ingest.reading_room import Limits, NoDesk, ReadingRoom
 from ingest.worker import Pace, Reader, meant
 from tests.ingest.test_inbox import claimed, kept, raw
 from tests.storing import (
@@ -62,6 +63,7 @@ def reader(
     store: Any, heard: Heard, clock: Callable[[], float] = lambda: NOW, **other: Any
 ) -> Reader:
     given = {
+        "read_all": lambda contents: [parts["read"](content) for content in contents],
         "read": lambda content: READINGS[content],
         "owner_of": lambda local: None,
         "node": "here",
@@ -69,7 +71,7 @@ def reader(
     parts = given | other
     return Reader(
         store,
-        lambda contents: [parts["read"](content) for content in contents],
+        parts["read_all"],
         owner_of=parts["owner_of"],
         node=parts["node"],
         gone=lambda node: node == "dead",
@@ -122,6 +124,36 @@ async def test_a_poisonous_mail_is_put_aside_alone(store: Store) -> None:
     [row] = await rows(store, raw_inbound, raw_inbound.c.state == "aside")
     assert row["error"].startswith("ValueError")
     assert [line["raw"] for line in logs] == [row["id"]]
+
+
+async def test_what_has_no_reading_is_put_aside_with_the_reason(store: Store) -> None:
+    """A message that ends the process that reads it, between two that are read."""
+    await kept(store, *(raw(content, purpose="postmaster") for content in (b"a", b"exit 3", b"b")))
+    room = ReadingRoom("tests.ingest.unruly:reader", lambda: None, Limits(patience=30.0))
+    heard = Heard()
+    with closing(room), structlog.testing.capture_logs() as logs:
+        assert await reader(store, heard, read_all=room.read).round() == 3
+    assert sorted(await states(store)) == ["aside", "read", "read"]
+    [row] = await rows(store, raw_inbound, raw_inbound.c.state == "aside")
+    assert bytes(row["content"]) == b"exit 3"
+    assert "ends the process" in row["error"]
+    assert [line["raw"] for line in logs] == [row["id"]]
+    assert heard.kinds == [Kind.NORMAL, Kind.NORMAL]
+
+
+async def test_without_a_process_to_read_in_mail_waits_and_loses_no_try(store: Store) -> None:
+    await kept(store, raw(b"hello"))
+    away = [True] * 2 * MOST_TRIES
+
+    def read_all(contents: Sequence[bytes]) -> list[Reading]:
+        if away:
+            away.pop()
+            raise NoDesk("no memory left to start it")
+        return [READINGS[content] for content in contents]
+
+    made = reader(store, Heard(), read_all=read_all)
+    assert [await made.round() for _ in range(2 * MOST_TRIES + 1)] == [0] * 2 * MOST_TRIES + [1]
+    assert await states(store) == ["read"]
 
 
 async def test_what_another_reader_left_half_done_is_read_after_its_lease(store: Store) -> None:

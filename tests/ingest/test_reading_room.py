@@ -18,7 +18,7 @@ from analysis.facts import Reading
 from analysis.rulebook import shipped
 from ingest.parse import read_mail
 from ingest.reading_desk import Unreadable
-from ingest.reading_room import Limits, NoDesk, ReadingRoom
+from ingest.reading_room import MESSAGES_A_DESK, Limits, NoDesk, ReadingRoom
 from tests.fuzz.herd import herd
 from tests.storing import until
 
@@ -137,12 +137,27 @@ def test_a_change_of_what_is_given_starts_a_fresh_reader(room: Open) -> None:
     assert one.pid != same
 
 
+def test_a_reader_that_has_read_very_many_makes_way_for_a_fresh_one(room: Open) -> None:
+    one = room(seconds=5.0)
+    for _ in range(2):
+        answers = one.read([b"a"] * (MESSAGES_A_DESK // 2))
+        assert len(answers) == MESSAGES_A_DESK // 2
+    first = one.pid
+    assert said(one.read([b"b"])) == ["b"]
+    assert one.pid != first
+
+
 @pytest.mark.anyio
 async def test_without_mail_the_reader_goes_and_comes_back_for_the_next(room: Open) -> None:
     one = room(idle=0.05)
     one.read([b"a"])
+    pid = one.pid
+    assert pid is not None
 
     async def gone() -> bool:
+        with suppress(ProcessLookupError):
+            os.kill(pid, 0)  # also finds a dead process that nobody has waited for
+            return False
         return one.pid is None
 
     await until(gone)
