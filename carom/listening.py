@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Sequence
 
 from analysis.batch import Batch
 from analysis.smtpd import Limits
+from carom.certificates import server_context
 from carom.engine import Engine, new_id
-from carom.errors import SettingsError
-from carom.settings.listeners import IngestLimits, Tls
+from carom.settings.listeners import IngestLimits
 from ingest import inbox
 from ingest.inbox import Raw
 from ingest.listener import Inbound, Listener
@@ -43,7 +42,7 @@ def listener(engine: Engine) -> Listener:
         clock=engine.clock,
         observe=lambda reason: engine.counting.refused(reason.value),
         limits=_limits(settings.ingest.limits),
-        tls=_tls(settings.ingest.tls),
+        tls=server_context(settings.ingest.tls, "ingest"),
     )
 
 
@@ -80,14 +79,3 @@ def _limits(given: IngestLimits) -> Limits:
         message=given.message_size,
         header=given.header,
     )
-
-
-def _tls(given: Tls | None) -> ssl.SSLContext | None:
-    if given is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(given.cert, given.key)
-    except (OSError, ssl.SSLError) as error:
-        raise SettingsError(f"[ingest] tls: {given.cert}: {error.strerror or error}") from error
-    return context

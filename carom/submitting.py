@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import time
 from collections.abc import Sequence
 
@@ -17,11 +16,11 @@ from analysis.problem import Problem
 from analysis.smtpd import Limits, Reason
 from analysis.smtpd.door import is_loopback
 from analysis.suppression import Question, Suppression
+from carom.certificates import server_context
 from carom.engine import Engine
 from carom.errors import SettingsError
 from carom.settings.keyfiles import static_api_keys
 from carom.settings.listeners import Submission as Section
-from carom.settings.listeners import Tls
 from sender.headers import MAX_BLOCK
 from sender.logins import LoginLimits, Logins
 from sender.submission import Desk, Submission
@@ -40,7 +39,7 @@ def submission(engine: Engine) -> Submission:
         hostname=engine.settings.sender.hostname,
         limits=_limits(section),
         observe=_observe,
-        tls=_context(section.tls),
+        tls=server_context(section.tls, "submission"),
         plain_auth=is_loopback if section.allow_plaintext_auth_on_loopback else _nobody,
     )
 
@@ -115,14 +114,3 @@ def _limits(section: Section) -> Limits:
         message=section.message_size,
         header=MAX_BLOCK,
     )
-
-
-def _context(given: Tls | None) -> ssl.SSLContext | None:
-    if given is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(given.cert, given.key)
-    except (OSError, ssl.SSLError) as error:
-        raise SettingsError(f"[submission] tls: {given.cert}: {error.strerror or error}") from error
-    return context
