@@ -29,7 +29,7 @@ from analysis.reply import Reply
 from analysis.rulefile import USUAL, Rule, RuleError, read_rules
 from analysis.verdict import UNKNOWN, Category, Severity, Verdict
 
-PATTERN_MEMORY = 2 << 20
+PATTERN_MEMORY = 4 << 20
 """Bytes one rule's automaton may grow to; past it RE2 forgets states and goes on, slower."""
 
 _AGREEMENT = 0.07
