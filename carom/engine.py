@@ -21,6 +21,7 @@ from ulid import ULID
 
 from analysis import retry, suppression
 from analysis.batch import Batch
+from analysis.facts import Reading
 from analysis.metrics import Gauges, Metrics
 from analysis.providers import PROVIDERS
 from analysis.rulesource import RulebookSource
@@ -33,6 +34,8 @@ from carom.ruling import ruling
 from carom.settings import Settings
 from carom.settings.keyfiles import dkim_keys, token_keys
 from ingest import inbox
+from ingest.parse import read_mail
+from ingest.reading_desk import Unreadable
 from ingest.reading_room import Limits as ReadingLimits
 from ingest.reading_room import ReadingRoom
 from ingest.worker import Pace as ReaderPace
@@ -124,6 +127,7 @@ async def build(
     settings: Settings,
     *,
     machine: str = "",
+    read_apart: bool = True,
     clock: Callable[[], float] = time.time,
     chance: Callable[[], float] = random.random,
 ) -> Engine:
@@ -131,6 +135,7 @@ async def build(
 
     `machine` names this machine, by default as the system does.  A process that starts takes back
     what dead ones of its machine held, so the name is not in the settings, which machines share.
+    `read_apart`: mail is read in a process of its own, which strangers' mail calls for.
     """
     node = this(new_id, machine)
     tokens = Tokens(token_keys(settings.tokens))
@@ -165,7 +170,7 @@ async def build(
     reading_room = _reading_room(settings, rules)
     reader = Reader(
         store,
-        reading_room.read,
+        reading_room.read if read_apart else lambda raws: _read_here(raws, rules),
         owner_of=lambda local_part: _owner(tokens, local_part, clock()),
         node=node.name,
         gone=node.gone,
@@ -203,6 +208,10 @@ async def build(
         signers,
         clock,
     )
+
+
+def _read_here(raws: Sequence[bytes], rules: RulebookSource) -> list[Reading | Unreadable]:
+    return [read_mail(raw, rules.current) for raw in raws]
 
 
 def _reading_room(settings: Settings, rules: RulebookSource) -> ReadingRoom:

@@ -64,7 +64,7 @@ async def demo(messages: int, serve: bool, console: Console) -> bool:
         port = await sink.start()
         settings = _settings(Path(folder), port, serve)
         key = (Path(folder) / setup.API_KEY).read_text().strip()
-        async with await build(settings) as engine, running(engine, ALL) as state:
+        async with await build(settings, read_apart=False) as engine, running(engine, ALL) as state:
             sink.write_back = _postman(state.bound)
             started = time.monotonic()
             accepted = await _play(engine, sink, messages, console)
