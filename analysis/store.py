@@ -16,7 +16,9 @@ Trouble of the database itself raises `StoreUnavailable`, whose text is for logs
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
@@ -125,8 +127,8 @@ def sqlite_engine(url: URL) -> Engine:
     @event.listens_for(engine, "connect")
     def settle(connection: Any, _record: Any) -> None:
         connection.isolation_level = None
+        _turn_to_wal(connection)
         for pragma in (
-            "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
             "busy_timeout=30000",
@@ -136,6 +138,23 @@ def sqlite_engine(url: URL) -> Engine:
             connection.execute(f"PRAGMA {pragma}").close()
 
     return engine
+
+
+def _turn_to_wal(connection: sqlite3.Connection) -> None:
+    """Write-ahead logging, kept by the file once set.
+
+    Where several starters meet at a new file, SQLite refuses all but one at once, whatever its busy
+    timeout says; the others ask again, for ten seconds at most.
+    """
+    for last in (*[False] * 199, True):
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").close()
+        except sqlite3.OperationalError:
+            if last:
+                raise
+            time.sleep(0.05)
+        else:
+            return
 
 
 def _roll_back(connection: Connection) -> None:
