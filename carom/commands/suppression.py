@@ -5,22 +5,22 @@ Works with and without a running service.  Every change is audited under the nam
 
 from __future__ import annotations
 
-import csv
 import getpass
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
-from datetime import datetime
+from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, BinaryIO
 
 import typer
 from rich.progress import Progress
 
+from analysis import exchange
 from analysis import suppression as listing
 from analysis.address import AddressError, address_hash, parse
-from analysis.lookup import iso, suppression_view
+from analysis.lookup import suppression_view
 from analysis.store import Store, chunks
 from analysis.suppression import EVERY_STREAM, Lift, Reason, Suppression
 from carom.commands import ConfigOption, JsonOption
@@ -115,11 +115,13 @@ def list_(
 
     async def show(store: Store) -> None:
         shown = 0
-        async for entry in _entries(store, reason):
+        async for page in _pages(store, reason, min(limit, PAGE)):
+            part = page[: limit - shown]
+            shown += len(part)
+            for line in exchange.lines(part, "ndjson" if as_json else "csv").decode().splitlines():
+                typer.echo(line)
             if shown == limit:
                 break
-            shown += 1
-            typer.echo(json.dumps(_row(entry)) if as_json else "  ".join(_row(entry).values()))
 
     with_store(load(config), show)
 
@@ -131,22 +133,18 @@ def export(
 ) -> None:
     """Write the whole list."""
 
-    async def write(store: Store) -> int:
-        with file.open("w", newline="") if file else sys.stdout as out:
-            plain = file is not None and file.suffix == ".ndjson"
-            table = csv.DictWriter(out, FIELDS)
-            if not plain:
-                table.writeheader()
-            count = 0
-            async for entry in _entries(store, reason):
-                count += 1
-                if plain:
-                    out.write(json.dumps(_row(entry)) + "\n")
-                else:
-                    table.writerow(_row(entry))
-            return count
+    kind = _kind(file)
 
-    count = with_store(load(config), write)
+    async def write(store: Store, out: BinaryIO) -> int:
+        out.write(exchange.header(kind))
+        count = 0
+        async for page in _pages(store, reason, PAGE):
+            out.write(exchange.lines(page, kind))
+            count += len(page)
+        return count
+
+    with file.open("wb") if file else nullcontext(sys.stdout.buffer) as out:
+        count = with_store(load(config), lambda store: write(store, out))
     if file:
         typer.echo(f"{count} entries written to {file}")
 
@@ -160,26 +158,24 @@ def import_(
 
     Columns: address (or email), and if wanted reason, stream, until, evidence, as exported.
     """
-    good: list[Suppression] = []
-    bad = 0
-    now, user = time.time(), _user()
-    with Progress(transient=True) as progress:
-        bar = progress.add_task("reading", total=None)
-        for number, row in enumerate(_rows(file), start=1):
-            progress.advance(bar)
-            try:
-                good.append(_entry(row, now, user))
-            except (AddressError, ValueError) as error:
-                bad += 1
-                typer.echo(f"{file}: entry {number}: {error}", err=True)
+    settings = load(config)
+    try:
+        found = exchange.read_list(
+            file.read_bytes(),
+            _kind(file),
+            now=time.time(),
+            actor=_user(),
+            limits=settings.suppression_limits(),
+        )
+    except ValueError as error:
+        raise UsageError(f"{file}: {error}") from error
+    for refused in found.refused:
+        typer.echo(f"{file}: line {refused['line']}: {refused['error']}", err=True)
     if not dry_run:
-        with_store(load(config), lambda store: _write_all(store, good))
+        with_store(settings, lambda store: _write_all(store, found.entries))
     done = "would be imported" if dry_run else "imported"
-    typer.echo(f"{len(good)} {done}, {bad} refused")
-    return 1 if bad else 0
-
-
-FIELDS = ("address", "hash", "stream", "reason", "since", "until", "evidence", "actor")
+    typer.echo(f"{len(found.entries)} {done}, {found.refusals} refused")
+    return 1 if found.refusals else 0
 
 
 async def _write_all(store: Store, entries: list[Suppression]) -> None:
@@ -190,76 +186,22 @@ async def _write_all(store: Store, entries: list[Suppression]) -> None:
             progress.advance(bar, len(chunk))
 
 
-def _rows(file: Path) -> Iterator[dict[str, Any]]:
-    with file.open(newline="", encoding="utf-8-sig") as lines:
-        if file.suffix == ".ndjson":
-            yield from (json.loads(line) for line in lines if line.strip())
-        else:
-            yield from csv.DictReader(lines)
-
-
-def _entry(row: dict[str, Any], now: float, user: str) -> Suppression:
-    given = (row.get("address") or row.get("email") or "").strip()
-    address = parse(given[1:] if given.startswith(_MADE_HARMLESS) else given)
-    reason = row.get("reason") or Reason.MANUAL.value
-    if reason not in set(Reason):
-        raise ValueError(f"reason {reason!r}: expected one of {', '.join(Reason)}")
-    return Suppression(
-        address_hash=address_hash(address.key),
-        stream=row.get("stream") or EVERY_STREAM,
-        reason=Reason(reason),
-        address=address.wire,
-        since=now,
-        until=_time(row.get("until")),
-        evidence=row.get("evidence") or "imported",
-        actor=user,
-    )
-
-
-def _time(text: Any) -> float | None:
-    """Unix seconds, or ISO 8601 as `export` writes it; empty for no end."""
-    if not text:
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        return datetime.fromisoformat(str(text)).timestamp()
-
-
-async def _entries(store: Store, reason: Reason | None) -> AsyncIterator[Suppression]:
+async def _pages(
+    store: Store, reason: Reason | None, size: int
+) -> AsyncIterator[list[Suppression]]:
     after = (b"", "", "")
     while page := await store.read(
         lambda tx, after=after: listing.browse(  # type: ignore[misc]
-            tx, after=after, reason=reason and reason.value, limit=PAGE
+            tx, after=after, reason=reason and reason.value, limit=size
         )
     ):
-        for entry in page:
-            yield entry
+        yield page
         last = page[-1]
         after = (last.address_hash, last.stream, last.reason.value)
 
 
-def _row(entry: Suppression) -> dict[str, str]:
-    return {
-        "address": _harmless(entry.address or ""),
-        "hash": entry.address_hash.hex(),
-        "stream": entry.stream,
-        "reason": entry.reason.value,
-        "since": iso(entry.since) or "",
-        "until": iso(entry.until) or "",
-        "evidence": _harmless(entry.evidence),
-        "actor": _harmless(entry.actor),
-    }
-
-
-_FORMULA = ("=", "+", "-", "@")
-_MADE_HARMLESS = tuple(f"'{first}" for first in _FORMULA)
-
-
-def _harmless(text: str) -> str:
-    """A cell that a spreadsheet would run as a formula is made text.  One line."""
-    text = " ".join(text.split())
-    return f"'{text}" if text.startswith(_FORMULA) else text
+def _kind(file: Path | None) -> str:
+    return "ndjson" if file is not None and file.suffix == ".ndjson" else "csv"
 
 
 def _hash(address: str) -> bytes:
