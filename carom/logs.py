@@ -39,7 +39,6 @@ _SECRET_TEXT = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _ADDRESS = re.compile(r"([^\s<>()\[\]:;,'\"@\\])[^\s<>()\[\]:;,\"@\\]{0,100}@(?=[\w\[])")
-_OWN_NAMES = frozenset({"level", "timestamp", "logger", "_record", "_from_structlog"})
 _QUIET = {
     "aiosmtplib": logging.WARNING,
     "alembic": logging.WARNING,
@@ -85,7 +84,7 @@ def cover(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     for name, value in event.items():
         if name == "exception":
             event[name] = _text(str(value), personal, MAX_TRACEBACK)
-        elif name not in _OWN_NAMES:
+        else:
             event[name] = _covered(name, value, personal, MAX_DEPTH)
     return event
 

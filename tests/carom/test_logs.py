@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import structlog
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from carom.logs import MAX_VALUE, configure, cover
@@ -116,6 +116,7 @@ json_like = st.recursive(
 )
 
 
+@example({"logger": b"", "_record": b""})
 @given(st.dictionaries(st.text(), json_like))
 def test_anything_can_be_logged(values: dict[str, Any]) -> None:
     structured = cover(None, "info", {**values, "level": "info", "event": "x"})
