@@ -7,10 +7,8 @@ engine and choose which roles run.
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
@@ -19,20 +17,18 @@ from types import TracebackType
 
 from ulid import ULID
 
-from analysis import retry, suppression
-from analysis.batch import Batch
+from analysis import suppression
 from analysis.facts import Reading
 from analysis.metrics import Gauges, Metrics
-from analysis.providers import PROVIDERS
 from analysis.rulesource import RulebookSource
 from analysis.store import Store
-from carom import ways
+from carom import sending, ways
 from carom.counting import Counting
-from carom.node import this
+from carom.node import Node, this
 from carom.opening import ready_store
 from carom.ruling import ruling
 from carom.settings import Settings
-from carom.settings.keyfiles import dkim_keys, token_keys
+from carom.settings.keyfiles import token_keys
 from ingest import inbox
 from ingest.parse import read_mail
 from ingest.reading_desk import Unreadable
@@ -41,28 +37,18 @@ from ingest.reading_room import ReadingRoom
 from ingest.worker import Pace as ReaderPace
 from ingest.worker import Reader
 from sender import queue
-from sender.allowances import Allowances
-from sender.connections import Connections, Limits
-from sender.delivery import Attempts
+from sender.connections import Connections
 from sender.intake import Intake, Terms
-from sender.outgoing import Outgoing, Unsubscribe
 from sender.pacing import Pacing
-from sender.queue import Claim, Prepared
 from sender.resolver import Resolver
-from sender.routes import Routes
-from sender.signing import Signer
-from sender.smtp import Timeouts
 from sender.submit import RANKS
 from sender.tls_report import TlsReport
 from sender.tls_store import TlsKeeping
 from sender.tls_terms import TlsTerms
 from sender.tokens import Token, Tokens
-from sender.worker import Pace, Worker
+from sender.worker import Worker
 
 DAY = 86_400.0
-
-SIGNED_AT_ONCE = 8
-"""Messages that one thread signs in one go: a hop to a thread costs a third of a signature."""
 
 
 def new_id() -> str:
@@ -73,6 +59,7 @@ def new_id() -> str:
 @dataclass(frozen=True, slots=True)
 class Engine:
     settings: Settings
+    node: Node
     store: Store
     metrics: Metrics
     counting: Counting
@@ -147,13 +134,13 @@ async def build(
     signers = ThreadPoolExecutor(2, "signer")
     resolver = ways.resolver(settings)
     report = TlsReport(clock)
-    connections = _connections(settings, report)
+    connections = sending.connections(settings, report)
     policies = ways.sts_policies(settings, resolver, store, report, clock)
     terms = TlsTerms(resolver, policies, report, dane=settings.sender.tls.dane)
     routes = ways.routes(settings, resolver, chance, terms)
     allowances = ways.allowances(settings)
     pacing = Pacing(allowances, clock=clock, chance=chance)
-    attempts = _attempts(
+    attempts = sending.attempts(
         settings, store, tokens, rules, signers, connections, routes, clock, chance
     )
     worker = Worker(
@@ -161,7 +148,7 @@ async def build(
         replace(attempts, pacing=pacing),
         node=node.name,
         gone=node.gone,
-        pace=_pace(settings, allowances),
+        pace=sending.pace(settings, allowances),
         limits=limits,
         clock=clock,
         observer=counting,
@@ -192,6 +179,7 @@ async def build(
     )
     return Engine(
         settings,
+        node,
         store,
         metrics,
         counting,
@@ -237,93 +225,4 @@ def _terms(settings: Settings) -> Terms:
         classes={name: stream.class_.value for name, stream in settings.streams.items()},
         token_lifetime=settings.tokens.lifetime_days * DAY,
         require_tls=frozenset(n for n, stream in settings.streams.items() if stream.require_tls),
-    )
-
-
-def _pace(settings: Settings, allowances: Allowances) -> Pace:
-    sender = settings.sender
-    # until a domain's site is known; as many may await their turn as may talk
-    most = max(allowances.of(name).connections for name in PROVIDERS)
-    return Pace(
-        concurrency=sender.concurrency,
-        per_domain=2 * most,
-        lease=sender.lease,
-    )
-
-
-def _connections(settings: Settings, report: TlsReport) -> Connections:
-    sender, wait = settings.sender, settings.sender.timeouts
-    return Connections(
-        ehlo_name=sender.hostname,
-        timeouts=Timeouts(
-            connect=wait.connect,
-            banner=wait.banner,
-            ehlo=wait.command,
-            mail=wait.command,
-            rcpt=wait.command,
-            data=wait.data,
-            block=wait.block,
-            dot=wait.dot,
-            quit=wait.quit,
-        ),
-        limits=Limits(
-            total=sender.concurrency,
-            per_site=sender.site_connections,
-            messages=sender.connection_messages,
-            idle=sender.connection_idle,
-            addresses=sender.mx_tries,
-        ),
-        tls=ways.authorities(settings),
-        report=report,
-    )
-
-
-def _attempts(
-    settings: Settings,
-    store: Store,
-    tokens: Tokens,
-    rules: RulebookSource,
-    signers: ThreadPoolExecutor,
-    connections: Connections,
-    routes: Routes,
-    clock: Callable[[], float],
-    chance: Callable[[], float],
-) -> Attempts:
-    async def prepare(claims: Sequence[Claim]) -> list[Prepared]:
-        now = clock()
-        return await store.read(lambda tx: queue.prepare(tx, claims, now))
-
-    async def finish(work: Sequence[tuple[Claim, bytes]]) -> list[bytes]:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(signers, outgoing.finish_all, work)
-
-    outgoing = _outgoing(settings, tokens, clock)
-    schedule = settings.sender.schedule
-    return Attempts(
-        prepare=Batch[Claim, Prepared](prepare, lanes=2).put,
-        ways=routes,
-        wires=connections,
-        finish=Batch[tuple[Claim, bytes], bytes](finish, largest=SIGNED_AT_ONCE, lanes=2).put,
-        judge=rules.classify,
-        schedules=tuple(retry.parse(getattr(schedule, name)) for name in RANKS),
-        clock=clock,
-        random=chance,
-    )
-
-
-def _outgoing(settings: Settings, tokens: Tokens, clock: Callable[[], float]) -> Outgoing:
-    signers: dict[str, list[Signer]] = defaultdict(list)
-    for signer in dkim_keys(settings):
-        signers[signer.domain].append(signer)
-    return Outgoing(
-        signers=signers,
-        default_domain=settings.sender.domain,
-        unsubscribe=Unsubscribe(
-            tokens,
-            settings.ingest.domain,
-            settings.api.public_url.rstrip("/"),
-            lifetime=365 * DAY,
-        ),
-        streams=frozenset(n for n, stream in settings.streams.items() if stream.unsubscribe),
-        clock=clock,
     )

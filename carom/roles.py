@@ -18,13 +18,11 @@ from typing import Any
 import structlog
 from starlette.types import ASGIApp
 
-from analysis.retention import sweep
-from analysis.store import StoreUnavailable
+from carom.chores import chores
 from carom.engine import Engine
 from carom.http_server import serve_http
 from carom.listening import listener
 from carom.metrics_app import metrics_app
-from carom.ruling import keep_rules
 from carom.settings.units import Endpoint
 from carom.submitting import submission
 from carom.web import create_app
@@ -33,9 +31,6 @@ log = structlog.get_logger()
 
 GRACE = 20.0
 """Seconds in which what is under way may end when a process stops."""
-
-
-TIDY_EVERY = 600.0
 
 
 class Role(StrEnum):
@@ -84,15 +79,14 @@ async def running(engine: Engine, roles: Collection[Role]) -> AsyncIterator[Runn
             state.tasks.append(asyncio.create_task(engine.reader.serve(stop)))
         if Role.SENDER in roles:
             state.tasks.append(asyncio.create_task(engine.worker.serve(stop)))
-            state.tasks.append(asyncio.create_task(engine.tls.serve(stop)))
         if Role.API in roles:
             desk = submission(engine)
             state.bound.submission, state.bound.submission_tls = await desk.start()
             stack.push_async_callback(desk.close, GRACE)
             state.bound.api = await _web(state, engine, create_app(engine), "api", stop)
         state.bound.metrics = await _web(state, engine, metrics_app(engine), "metrics", stop)
-        state.tasks.append(asyncio.create_task(_tidy(engine, stop)))
-        state.tasks.append(asyncio.create_task(keep_rules(engine.rules, stop)))
+        for loop in chores(engine, roles, stop):
+            state.tasks.append(asyncio.create_task(loop))
         yield state
 
 
@@ -122,21 +116,3 @@ async def _end(state: Running, stop: asyncio.Event) -> None:
     for result in await asyncio.gather(*state.tasks, return_exceptions=True):
         if isinstance(result, Exception):
             log.error("a role failed", error=repr(result))
-
-
-async def _tidy(engine: Engine, stop: asyncio.Event) -> None:
-    """Forget what is old; any node may do it at any time."""
-    keep = engine.settings.retention.keep()
-    while not stop.is_set():
-        now = engine.clock()
-        pause = TIDY_EVERY
-        try:
-            if await engine.store.write(lambda tx, now=now: sweep(tx, keep, now=now)):  # type: ignore[misc]
-                pause = 1.0  # there may be more; others must get at the writer in between
-        except StoreUnavailable as error:
-            log.warning("tidying waits: the database is unavailable", error=str(error))
-        try:
-            async with asyncio.timeout(pause):
-                await stop.wait()
-        except TimeoutError:
-            continue
