@@ -194,7 +194,7 @@ def test_control_c_ends_a_command_without_a_traceback(tmp_path: Path) -> None:
     )
     with fifo.open("wb"):  # returns when the command has it open for reading
         process.send_signal(signal.SIGINT)
-        _, error = process.communicate(timeout=30)
+    _, error = process.communicate(timeout=30)  # closed: a signal just before its read() counts
     assert process.returncode == 130
     assert error == b""
 
