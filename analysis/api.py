@@ -14,20 +14,27 @@ from starlette.responses import Response
 from analysis.access import Access, Caller, actor
 from analysis.address import address_hash
 from analysis.body import answer, read_address, read_cursor, write_cursor
+from analysis.cohorts import Span
 from analysis.erase import erase
 from analysis.exchange import read_time
 from analysis.explain import Language, explain
+from analysis.incident_view import told as incident_told
+from analysis.incidents import awaited
 from analysis.lookup import events_after, iso, newest_delivery
 from analysis.problem import invalid
+from analysis.providers import PROVIDERS
 from analysis.reply import clean
-from analysis.stats import cohort
+from analysis.stats import By, cohort
 from analysis.store import Store
 from analysis.suppression import EVERY_STREAM, standing
 from analysis.suppression_api import StreamName
 
 DAY = 86_400.0
+HOUR = 3_600.0
+LONGEST = 400 * DAY
+"""Of the span that rates are counted over ..."""
 WIDEST = 92 * DAY
-"""Of the span that rates are counted over."""
+"""... and where they are told hour by hour."""
 LAST_SEQ = 2**53
 
 Limit = Annotated[int, Query(ge=1, le=1_000)]
@@ -46,7 +53,6 @@ class Insight:
         api.get("/explain", dependencies=read)(self.explain)
         api.get("/events", dependencies=read)(self.events)
         api.get("/stats", dependencies=read)(self.stats)
-        api.get("/incidents", dependencies=read)(self.incidents)
         api.delete("/recipients/{address:path}", dependencies=admin)(self.erase)
         return api
 
@@ -57,15 +63,17 @@ class Insight:
         address = read_address(recipient, "recipient")
         hashed = address_hash(address.key)
         now = self._clock()
-        delivery, entries = await self._store.read(
+        delivery, entries, incident = await self._store.read(
             lambda tx: (
-                newest_delivery(tx, hashed),
+                newest := newest_delivery(tx, hashed),
                 standing(tx, [hashed], now).get(hashed, []),
+                awaited(tx, newest),
             )
         )
         if stream is not None:
             entries = [one for one in entries if one.stream in (EVERY_STREAM, stream)]
-        return answer(explain(address.wire, delivery, entries, lang=lang))
+        told = explain(address.wire, delivery, entries, lang=lang, now=now)
+        return answer({**told, "incident": incident_told(incident, lang)})
 
     async def events(self, cursor: str | None = None, limit: Limit = 100) -> Response:
         """What happened, in order; the cursor of one answer is where the next one goes on."""
@@ -76,20 +84,29 @@ class Insight:
         last = int(found[-1]["id"]) if found else after
         return answer({"events": found, "cursor": write_cursor(last)})
 
-    async def stats(self, since: str | None = None, until: str | None = None) -> Response:
-        """Cohort-true rates of what was submitted in a span, by default the last day."""
-        now = self._clock()
-        end = _time(until, "until") or now
-        start = _time(since, "since")
-        start = end - DAY if start is None else start
-        if not 0 < end - start <= WIDEST:
-            raise invalid("since", "expected a time before `until`, by 92 days at most")
-        counted = await self._store.read(lambda tx: cohort(tx, start, end))
-        return answer({"since": iso(start), "until": iso(end), **counted})
+    async def stats(
+        self,
+        since: str | None = None,
+        until: str | None = None,
+        stream: StreamName | None = None,
+        provider: str | None = None,
+        by: By | None = None,
+    ) -> Response:
+        """Cohort-true rates of what was sent in a span, by default the last day in whole hours.
 
-    async def incidents(self) -> Response:
-        """Open incidents.  None are opened yet."""
-        return answer({"incidents": []})
+        Each ratio comes with its numerator and denominator.  `by` adds a series over time.
+        """
+        now = self._clock()
+        end, start = _time(until, "until"), _time(since, "since")
+        last = _end_of_hour(now) if end is None else end
+        first = last - DAY if start is None else start
+        if not 0 < last - first <= (LONGEST if by == "day" or by is None else WIDEST):
+            raise invalid("since", "expected a time before `until`, by 400 days at most, or 92")
+        if provider is not None and provider not in PROVIDERS:
+            raise invalid("provider", f"expected one of {', '.join(PROVIDERS)}")
+        span = Span(first, last, stream, provider)
+        counted = await self._store.read(lambda tx: cohort(tx, span, by))
+        return answer({"since": iso(first), "until": iso(now if end is None else end), **counted})
 
     async def erase(
         self, address: str, key: Caller, why: Annotated[str, Query(max_length=1_000)] = ""
@@ -109,6 +126,11 @@ class Insight:
                 "in_flight": done.in_flight,
             }
         )
+
+
+def _end_of_hour(now: float) -> float:
+    """Nothing was sent later; and whole hours are counted already."""
+    return (now // HOUR + 1) * HOUR
 
 
 def _time(text: str | None, field: str) -> float | None:

@@ -53,6 +53,20 @@ CAUSES: dict[str, dict[str, str]] = {
     },
 }
 
+WAITS: dict[str, dict[str, str]] = {
+    "en": {
+        "routes": "The message is held back: the way out for it does not work for a while, or has "
+        "sent what it may today.",
+        "caps": "The message is held back: its recipient has had as many as the stream's cap "
+        "allows for a while.",
+    },
+    "zh": {
+        "routes": "邮件暂缓发送：其发送线路暂时不可用，或已达到当日发送上限。",
+        "caps": "邮件暂缓发送：该收件人在此时段内收到的邮件已达到上限。",
+    },
+}
+"""What else a queued message waits for, by the first part of its rule."""
+
 _CHOSEN = {
     "en": {
         "user": "Mail to this address was stopped on request. To receive it again, ask support.",

@@ -12,10 +12,11 @@ from typing import Any
 
 from sqlalchemy import Connection, update
 
-from analysis import suppression
+from analysis import cohorts, suppression
 from analysis.decide import counts_as_soft
 from analysis.events import announce, event
 from analysis.facts import Arrival, Kind, ReportedRecipient
+from analysis.held import list_or_hold
 from analysis.lifecycle import PENDING, Fact, State, advance
 from analysis.schema import deliveries
 from analysis.suppression import EVERY_STREAM, Lift, Reason, Suppression
@@ -106,8 +107,10 @@ def blame(
 ) -> bool:
     """Hold against the address what the fact says, if anything; whether it was suppressed.
 
-    A bounce counts only for a delivery that somebody can have accepted.
+    A bounce counts only for a delivery that somebody can have accepted, and nothing for a probe.
     """
+    if delivery.probe is not None:
+        return False
     if arrival.reading.kind is Kind.BOUNCE and not _handed_over(delivery):
         return False
     reason = held_against(arrival, recipient, delivery)
@@ -169,8 +172,7 @@ def withhold(
         rule=None if verdict is None else verdict.rule,
         delivery_id=delivery.id,
     )
-    suppression.suppress(tx, [entry])
-    return True
+    return bool(list_or_hold(tx, [entry]))
 
 
 def _taken_back(tx: Connection, delivery: Any, now: float) -> None:
@@ -205,11 +207,12 @@ def _step(
             "fault": recipient.verdict.fault.value,
             "rule": recipient.verdict.rule,
         }
-    tx.execute(
-        update(deliveries)
-        .where(deliveries.c.id == delivery.id, deliveries.c.state == before.value)
-        .values(**changes)
-    )
+    with cohorts.following(tx, [delivery.id]):
+        tx.execute(
+            update(deliveries)
+            .where(deliveries.c.id == delivery.id, deliveries.c.state == before.value)
+            .values(**changes)
+        )
 
 
 def _announce(
@@ -219,6 +222,8 @@ def _announce(
     recipient: ReportedRecipient | None,
     delivery: Any,
 ) -> None:
+    if delivery.probe is not None:
+        return  # what a probe found out is told by whoever sent it
     data: dict[str, Any] = {"recipient": delivery.recipient, "stream": delivery.stream}
     if recipient is not None and recipient.diagnostic:
         data |= {

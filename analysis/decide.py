@@ -52,8 +52,11 @@ def after_attempt(result: str, verdict: Verdict, *, tries: int) -> Fact:
 
 
 def counts_as_soft(verdict: Verdict) -> bool:
-    """Whether giving up for this reason is a mark against the address (not against anyone else)."""
-    return verdict.fault is Fault.RECIPIENT and verdict.severity is Severity.SOFT
+    """Whether giving up for this reason is a mark against the address (not against anyone else).
+
+    Also where it lasts but is not sure enough to suppress at once: several such marks make it sure.
+    """
+    return verdict.fault is Fault.RECIPIENT and verdict.severity is not Severity.NONE
 
 
 def held_against(fact: Fact, verdict: Verdict) -> Reason | None:

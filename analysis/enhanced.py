@@ -119,7 +119,7 @@ REGISTRY: Mapping[str, Status] = MappingProxyType(
         ),
         "6.9": Status("UTF-8 header message cannot be transferred", Category.PROTOCOL, _R6531),
         "6.10": Status(
-            "UTF-8 header message cannot be transferred (duplicate of 6.9)",
+            "UTF-8 string reply is required, but not permitted (duplicate of 6.8, deprecated)",
             Category.PROTOCOL,
             _R6531,
         ),
@@ -140,7 +140,8 @@ REGISTRY: Mapping[str, Status] = MappingProxyType(
             _R4954,
         ),
         "7.12": Status("A password transition is needed", Category.AUTHENTICATION, _R4954),
-        "7.13": Status("User account disabled", Category.MAILBOX_DISABLED, _R5248),
+        # said after AUTH, of the account that logs in: ours, and no recipient's (RFC 5248)
+        "7.13": Status("User account disabled", Category.AUTHENTICATION, _R5248),
         "7.14": Status("Trust relationship required", Category.POLICY, _R5248),
         "7.15": Status("Priority level is too low", Category.RATE_LIMIT, _R6710),
         "7.16": Status("Message is too big for the specified priority", Category.TOO_BIG, _R6710),

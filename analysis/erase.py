@@ -17,6 +17,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
+from analysis import cohorts
 from analysis.events import announce, event
 from analysis.lifecycle import PENDING, Fact, State, advance
 from analysis.schema import (
@@ -25,6 +26,7 @@ from analysis.schema import (
     bodies,
     deliveries,
     events,
+    held_suppressions,
     messages,
     raw_inbound,
     reports,
@@ -69,6 +71,11 @@ def erase(tx: Connection, address_hash: bytes, *, now: float, actor: str, why: s
         .where(suppressions.c.address_hash == address_hash)
         .values(address=None, evidence=ERASED)
     ).rowcount
+    tx.execute(
+        update(held_suppressions)
+        .where(held_suppressions.c.address_hash == address_hash)
+        .values(address=None, evidence=ERASED)
+    )
     erased = Erased(len(done), len(queued), listed, len(rows) - len(done))
     _note(tx, address_hash, erased, now, actor, why)
     return erased
@@ -81,6 +88,7 @@ def _cancel(tx: Connection, rows: list[Any], now: float) -> None:
             .where(deliveries.c.id.in_([row.id for row in chunk]))
             .values(state=advance(State.QUEUED, Fact.CANCELLED).value, settled_at=now)
         )
+    cohorts.count(tx, [row.id for row in rows])
     announce(
         tx,
         [

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from analysis.advice import AUDIENCES, advise
-from analysis.causes import CAUSES, HELD_BACK, NEVER, UNJUDGED
+from analysis.causes import CAUSES, HELD_BACK, NEVER, UNJUDGED, WAITS
 from analysis.lifecycle import PENDING, State
 from analysis.lookup import Json, delivery_view, iso, suppression_view
 from analysis.suppression import Reason, Suppression
+from analysis.telling import said, tell
 from analysis.verdict import Category
 
 Language = Literal["en", "zh"]
@@ -24,16 +25,23 @@ CHOSEN = frozenset({Reason.COMPLAINT, Reason.UNSUBSCRIBE, Reason.MANUAL})
 
 
 def explain(
-    recipient: str, delivery: Any, standing: Sequence[Suppression], *, lang: Language = "en"
+    recipient: str,
+    delivery: Any,
+    standing: Sequence[Suppression],
+    *,
+    lang: Language = "en",
+    now: float | None = None,
 ) -> Json:
     """The explanation of an address as a JSON object.
 
     `delivery`: the row of `lookup.newest_delivery` or None; `standing`: the entries that hold now,
-    the weightiest first.  `verdict` is `suppressed`, `never_written` or the delivery's state.
+    the weightiest first.  `verdict` is `suppressed`, `never_written` or the delivery's state;
+    `sentence` says it all at once, with moments of the day of `now` named without their date.
     """
     entry = next(iter(standing), None)
     return {
         "recipient": recipient,
+        "sentence": said(tell(recipient, delivery, entry, lang=lang, now=now), now),
         **(_of_delivery(delivery, lang) if entry is None else _of_entry(entry, lang)),
         "next_attempt": _next_attempt(delivery),
         "suppressions": [suppression_view([one], None) for one in standing],
@@ -62,7 +70,7 @@ def _of_delivery(delivery: Any, lang: Language) -> Json:
     return {
         "verdict": verdict,
         "reason": None,
-        "cause": CAUSES[lang][HELD_BACK if _held_back(delivery) else verdict],
+        "cause": _waits(delivery, lang) or CAUSES[lang][verdict],
         "category": category,
         "fault": None if delivery is None else delivery.fault,
         "rule": None if delivery is None else delivery.rule,
@@ -73,12 +81,12 @@ def _of_delivery(delivery: Any, lang: Language) -> Json:
     }
 
 
-def _held_back(delivery: Any) -> bool:
-    return (
-        delivery is not None
-        and delivery.state == State.QUEUED
-        and (delivery.rule or "").startswith("pacing/")
-    )
+def _waits(delivery: Any, lang: Language) -> str | None:
+    """Why a queued message is not tried now, where that was our own decision."""
+    if delivery is None or delivery.state != State.QUEUED:
+        return None
+    by = (delivery.rule or "").partition("/")[0]
+    return CAUSES[lang][HELD_BACK] if by == "pacing" else WAITS[lang].get(by)
 
 
 def _unsettled(verdict: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from analysis.aggregate import Aggregate
 from analysis.verdict import UNKNOWN, Verdict
 
 
@@ -50,6 +51,7 @@ class Reading:
     reporting_mta: str = ""
     error: str | None = None  # what could not be read, for people
     extra: dict[str, str] = field(default_factory=dict)  # ARF: source_ip, arrival_date, ...
+    aggregate: Aggregate | None = None  # of a DMARC or TLS report, where it could be read
 
 
 @dataclass(frozen=True, slots=True)

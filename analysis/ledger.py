@@ -42,6 +42,7 @@ class Recorded:
     feedback_type: str | None
     delivery_id: str | None
     suppressed: bool
+    probe: str | None = None  # placement | canary: of our own mail
 
 
 def enter(
@@ -114,6 +115,7 @@ def find_delivery(tx: Connection, delivery_id: str | None, *, lock: bool = True)
         deliveries.c.state,
         deliveries.c.accepted_at,
         deliveries.c.attempts,
+        deliveries.c.probe,
     ).where(deliveries.c.id == delivery_id)
     return tx.execute(wanted.with_for_update() if lock else wanted).one_or_none()
 
@@ -202,6 +204,7 @@ def _recorded(
         feedback_type=arrival.reading.feedback_type,
         delivery_id=None if delivery is None else delivery.id,
         suppressed=suppressed,
+        probe=None if delivery is None else delivery.probe,
     )
 
 

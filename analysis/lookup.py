@@ -91,12 +91,17 @@ def search(
     before: str | None = None,
     limit: int = 50,
 ) -> list[Json]:
-    """Deliveries, newest first, with their message's subject; `before` is the last page's end."""
+    """Deliveries, newest first, with their message's subject; `before` is the last page's end.
+
+    Probes of our own are nobody's mail: they are told only where their address is asked for.
+    """
     query: Select[Any] = select(deliveries, messages.c.subject, messages.c.from_address).join(
         messages, messages.c.id == deliveries.c.message_id
     )
     if address_hash is not None:
         query = query.where(deliveries.c.address_hash == address_hash)
+    else:
+        query = query.where(deliveries.c.probe.is_(None))
     if state is not None:
         query = query.where(deliveries.c.state == state)
     if stream is not None:
@@ -189,8 +194,10 @@ _TOLD_BY_OTHERS = frozenset({"delivered", "deferred", "bounced", "complained"})
 
 
 def _events(tx: Connection, message_id: str, to: dict[str, str]) -> list[Json]:
-    about = (events.c.message_id == message_id) | events.c.delivery_id.in_(list(to))
-    rows = tx.execute(select(events).where(about).order_by(events.c.seq))
+    # two questions, so that each goes by its index
+    about = select(events).where(events.c.message_id == message_id)
+    only = select(events).where(events.c.message_id.is_(None), events.c.delivery_id.in_(list(to)))
+    rows = sorted((*tx.execute(about), *tx.execute(only)), key=lambda row: row.seq)
     return [
         {
             "at": row.at,
@@ -204,15 +211,31 @@ def _events(tx: Connection, message_id: str, to: dict[str, str]) -> list[Json]:
     ]
 
 
+_ANSWERED_AT = (
+    select(func.max(attempts.c.ended_at))
+    .where(attempts.c.delivery_id == deliveries.c.id)
+    .scalar_subquery()
+    .label("answered_at")
+)
+_TOLD = select(deliveries, messages.c.subject, _ANSWERED_AT).join(
+    messages, messages.c.id == deliveries.c.message_id
+)
+"""What an explanation rests on: a delivery, its subject, and when it was answered last."""
+
+
 def newest_delivery(tx: Connection, address_hash: bytes) -> Any:
     """The newest delivery to an address with its message's subject, or None."""
     return tx.execute(
-        select(deliveries, messages.c.subject)
-        .join(messages, messages.c.id == deliveries.c.message_id)
-        .where(deliveries.c.address_hash == address_hash)
+        _TOLD.where(deliveries.c.address_hash == address_hash)
         .order_by(deliveries.c.created_at.desc())
         .limit(1)
     ).one_or_none()
+
+
+def told_of(tx: Connection, message_id: str, limit: int = 50) -> list[Any]:
+    """The deliveries of a message as explanations need them, in the order they were made."""
+    of_message = _TOLD.where(deliveries.c.message_id == message_id)
+    return list(tx.execute(of_message.order_by(deliveries.c.id).limit(limit)).all())
 
 
 def suppression_view(entries: Sequence[suppression.Suppression], stream: str | None) -> Json:

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from analysis import hindsight, suppression
+from analysis import cohorts, hindsight, suppression
 from analysis.amends import Change, Judged, Memory, audit_row
 from analysis.consequence import Ground, withhold
 from analysis.decide import after_attempt, held_against
@@ -36,13 +36,14 @@ _DELIVERY = (
     deliveries.c.state,
     deliveries.c.attempts.label("tries"),
 )
-_FINAL = select(attempts, *_DELIVERY).join(deliveries, FINAL_ATTEMPT)
+_USERS = deliveries.c.probe.is_(None)  # what our own probes are told is held against nobody
+_FINAL = select(attempts, *_DELIVERY).join(deliveries, FINAL_ATTEMPT).where(_USERS)
 
 
 def count(tx: Connection, since: float) -> int:
     """How many replies there are to judge."""
     of = select(func.count()).select_from(attempts).join(deliveries, FINAL_ATTEMPT)
-    return int(tx.execute(of.where(attempts.c.ended_at >= since)).scalar_one())
+    return int(tx.execute(of.where(_USERS, attempts.c.ended_at >= since)).scalar_one())
 
 
 def page(tx: Connection, after: str, since: float, limit: int) -> list[Row[Any]]:
@@ -149,7 +150,8 @@ def _store(tx: Connection, row: Row[Any], verdict: Verdict) -> None:
         .values(**today)
     )
     del today["severity"]
-    tx.execute(update(deliveries).where(deliveries.c.id == row.id).values(**today))
+    with cohorts.following(tx, [row.id]):
+        tx.execute(update(deliveries).where(deliveries.c.id == row.id).values(**today))
 
 
 def _change(row: Row[Any], verdict: Verdict) -> Change:

@@ -22,7 +22,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from analysis import hindsight, ledger, suppression
+from analysis import cohorts, hindsight, ledger, suppression
 from analysis.amends import Change, Effect, Judged, Memory, audit_row
 from analysis.consequence import blame, follow, held_against
 from analysis.erase import ERASED
@@ -238,16 +238,17 @@ def _explain_anew(tx: Connection, pair: _Pair, delivery: Any) -> None:
     """The delivery's own columns, where this report is what they tell of."""
     assert pair.row is not None
     assert pair.today is not None
-    tx.execute(
-        update(deliveries)
-        .where(
-            deliveries.c.id == delivery.id,
-            deliveries.c.rule == pair.row.rule,
-            deliveries.c.category == pair.row.category,
-            deliveries.c.reply == pair.row.reply,
+    with cohorts.following(tx, [delivery.id]):
+        tx.execute(
+            update(deliveries)
+            .where(
+                deliveries.c.id == delivery.id,
+                deliveries.c.rule == pair.row.rule,
+                deliveries.c.category == pair.row.category,
+                deliveries.c.reply == pair.row.reply,
+            )
+            .values({name: pair.today[name] for name in ("category", "fault", "rule")})
         )
-        .values({name: pair.today[name] for name in ("category", "fault", "rule")})
-    )
 
 
 def _change(arrival: Arrival, pair: _Pair, delivery: Any) -> Change:

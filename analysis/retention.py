@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, delete, exists, func, select
 from ulid import ULID
 
+from analysis import aggregate_ledger, bounce_loop, cohorts, incidents, placement
 from analysis.lifecycle import PENDING
 from analysis.schema import (
     attempts,
@@ -43,6 +44,8 @@ class Keep:
     audit: float = 730 * DAY
     idempotency: float = DAY
     lapsed: float = 90 * DAY  # suppressions that have run out, for those who ask why
+    cohorts: float = 400 * DAY  # counts by hour of what was sent, without a trace of whom
+    aggregates: float = 400 * DAY  # reports of receivers: small, and worth a year's comparison
 
 
 def sweep(tx: Connection, keep: Keep, *, now: float, most: int = 1_000) -> int:
@@ -54,6 +57,11 @@ def sweep(tx: Connection, keep: Keep, *, now: float, most: int = 1_000) -> int:
     gone += _by(tx, audit, audit.c.seq, audit.c.at < now - keep.audit, most)
     old = idempotency.c.created_at < now - keep.idempotency
     gone += _by(tx, idempotency, idempotency.c.key_hash, old, most)
+    gone += aggregate_ledger.forget(tx, now - keep.aggregates, most)
+    gone += placement.forget(tx, now - keep.messages, most)
+    gone += bounce_loop.forget(tx, now)
+    gone += cohorts.forget(tx, now - keep.cohorts, most=most)
+    gone += incidents.forget(tx, now - keep.audit, now - keep.inbound)
     lapsed = suppressions.c.until < now - keep.lapsed
     gone += _count(tx.execute(delete(suppressions).where(lapsed)))
     day = int((now - keep.messages) // DAY)

@@ -235,6 +235,19 @@ def lift(tx: Connection, order: Lift) -> list[Suppression]:
     return lifted
 
 
+def take_off(
+    tx: Connection, entries: Sequence[Suppression], *, actor: str, why: str, at: float
+) -> None:
+    """Take these very entries off, many at once, for another reason than that somebody asked."""
+    if not entries:
+        return
+    key = (suppressions.c.address_hash, suppressions.c.stream, suppressions.c.reason)
+    for chunk in chunks(list(entries), IN_LIMIT // 5):
+        names = [(e.address_hash, e.stream, e.reason.value) for e in chunk]
+        tx.execute(delete(suppressions).where(tuple_(*key).in_(names)))
+    _note(tx, "lift", entries, actor=actor, why=why, at=at)
+
+
 def count_soft_bounces(
     tx: Connection, hashes: Iterable[bytes], now: float, limits: Limits, *, late: bool
 ) -> set[bytes]:

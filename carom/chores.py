@@ -16,7 +16,12 @@ from analysis import duties
 from analysis.duties import Duty
 from analysis.retention import sweep
 from analysis.store import StoreUnavailable
-from carom.engine import Engine
+from carom import placing
+from carom.aggregating import duties as report_duties
+from carom.engine import Engine, new_id
+from carom.reporting import duties as figure_duties
+from carom.reputation import duties as reputation_duties
+from carom.reputation import keep_easing
 from carom.ruling import keep_rules
 
 if TYPE_CHECKING:
@@ -32,8 +37,10 @@ Loop = Coroutine[None, None, None]
 def chores(engine: Engine, roles: Collection[Role], stop: asyncio.Event) -> list[Loop]:
     """The loops of a process that has these roles, not begun."""
     loops = [_tidy(engine, stop), keep_rules(engine.rules, stop)]
+    loops.append(engine.counting.tallying.serve(engine.store, stop))
     if "sender" in roles:
         loops.append(engine.tls.serve(stop))
+        loops.append(keep_easing(engine.pacing, engine.store, stop, clock=engine.clock))
     loops.extend(
         duties.serve(duty, engine.store, stop, node=engine.node.name, clock=engine.clock)
         for duty in _duties(engine, roles)
@@ -41,8 +48,13 @@ def chores(engine: Engine, roles: Collection[Role], stop: asyncio.Event) -> list
     return loops
 
 
-def _duties(_engine: Engine, _roles: Collection[Role]) -> list[Duty]:
-    return []
+def _duties(engine: Engine, roles: Collection[Role]) -> list[Duty]:
+    return [
+        *reputation_duties(engine, new_id),
+        *report_duties(engine),
+        *figure_duties(engine),
+        *placing.duties(engine, roles, new_id),
+    ]
 
 
 async def _tidy(engine: Engine, stop: asyncio.Event) -> None:

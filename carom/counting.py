@@ -6,14 +6,19 @@ COMMIT.  Only new facts are told, so a replayed report is counted once.
 
 from __future__ import annotations
 
+import structlog
+
 from analysis.decide import counts_as_soft
 from analysis.facts import Kind
 from analysis.ledger import Recorded
 from analysis.lifecycle import Fact
 from analysis.metrics import Metrics
-from sender.queue import Expired
+from carom.tallying import Tallying
 from sender.record import Record
 from sender.submit import Receipt, Submission
+from sender.unsent import Expired
+
+log = structlog.get_logger()
 
 _OUTCOMES = {
     Fact.ACCEPTED: "delivered",
@@ -26,10 +31,13 @@ _OUTCOMES = {
 class Counting:
     """Observer of intake, sender and reader."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, tallying: Tallying) -> None:
         self._metrics = metrics
+        self.tallying = tallying
 
     def submitted(self, submission: Submission, receipt: Receipt) -> None:
+        if submission.probe is not None:
+            return
         stream = self._metrics.stream(submission.stream)
         self._metrics.submitted.labels(stream).inc()
         for delivery in receipt.answer["deliveries"]:
@@ -38,6 +46,9 @@ class Counting:
                 self._metrics.suppressed_sends.labels(stream, withheld["reason"]).inc()
 
     def attempted(self, record: Record) -> None:
+        if record.claim.probe is not None:
+            return
+        self.tallying.attempted(record)
         metrics = self._metrics
         stream = metrics.stream(record.claim.stream)
         provider = metrics.provider(record.provider)
@@ -45,10 +56,11 @@ class Counting:
             metrics.attempts.labels(provider, record.result).inc()
         if outcome := _OUTCOMES.get(record.fact):
             metrics.deliveries.labels(stream, provider, outcome).inc()
+            waited = max(0.0, record.ended_at - record.claim.promised_at)
+            metrics.time_to_resolve.labels(stream, provider).observe(waited)
         match record.fact:
             case Fact.ACCEPTED:
-                waited = max(0.0, record.ended_at - record.claim.promised_at)
-                metrics.time_to_accept.labels(stream, provider).observe(waited)
+                metrics.time_to_accept.labels(stream, provider).observe(waited, _example(record))
                 metrics.tls.labels(record.tls or "none", record.tls_policy).inc()
             case Fact.WITHHELD:
                 reason = record.verdict.rule.partition("/")[2]
@@ -60,16 +72,20 @@ class Counting:
 
     def expired(self, delivery: Expired) -> None:
         """A deadline passed while the delivery waited."""
+        if delivery.probe is not None:
+            return
         stream = self._metrics.stream(delivery.stream)
         provider = self._metrics.provider(delivery.provider)
         self._metrics.deliveries.labels(stream, provider, "expired").inc()
+        self._metrics.time_to_resolve.labels(stream, provider).observe(max(0.0, delivery.waited))
 
     def read(self, kind: Kind) -> None:
         self._metrics.inbound.labels(kind.value).inc()
 
     def reported(self, fact: Recorded) -> None:
-        if fact.delivery_id is None:
+        if fact.delivery_id is None or fact.probe is not None:
             return
+        self.tallying.reported(fact)
         metrics = self._metrics
         stream, provider = metrics.stream(fact.stream), metrics.provider(fact.provider)
         if fact.kind is Kind.BOUNCE:
@@ -84,9 +100,17 @@ class Counting:
 
     def _bounce(self, stream: str, provider: str, judged: Record | Recorded, source: str) -> None:
         verdict = judged.verdict
-        self._metrics.bounces.labels(
-            stream, provider, verdict.category.value, verdict.fault.value, source
-        ).inc()
+        labels = (verdict.category.value, verdict.fault.value, source)
+        example = _example(judged)
+        self._metrics.bounces.labels(stream, provider, *labels).inc(1, example)
+        log.info("bounced", source=source, category=labels[0], rule=verdict.rule, **example)
+
+
+def _example(about: Record | Recorded) -> dict[str, str]:
+    """The id that leads from a sample of a graph, or from a line of the log, to `carom trace`."""
+    if isinstance(about, Record):
+        return {"message_id": about.claim.message_id}
+    return {"delivery_id": about.delivery_id or ""}
 
 
 _FEEDBACK = frozenset({"abuse", "fraud", "virus", "not-spam", "opt-out", "auth-failure"})

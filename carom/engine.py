@@ -15,20 +15,25 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from types import TracebackType
 
+from sqlalchemy import Connection
 from ulid import ULID
 
-from analysis import suppression
+from analysis import incident_metrics, suppression
+from analysis.aggregate_lookup import unknown_sources
 from analysis.facts import Reading
 from analysis.metrics import Gauges, Metrics
+from analysis.probe_metrics import ProbeGauges
 from analysis.rulesource import RulebookSource
+from analysis.stats import settled_recently
 from analysis.store import Store
-from carom import sending, ways
+from carom import aggregating, placing, sending, ways
 from carom.counting import Counting
 from carom.node import Node, this
 from carom.opening import ready_store
 from carom.ruling import ruling
 from carom.settings import Settings
 from carom.settings.keyfiles import token_keys
+from carom.tallying import Tallying
 from ingest import inbox
 from ingest.parse import read_mail
 from ingest.reading_desk import Unreadable
@@ -37,15 +42,18 @@ from ingest.reading_room import ReadingRoom
 from ingest.worker import Pace as ReaderPace
 from ingest.worker import Reader
 from sender import queue
+from sender.caps import parse_cap
 from sender.connections import Connections
 from sender.intake import Intake, Terms
 from sender.pacing import Pacing
 from sender.resolver import Resolver
+from sender.route_choice import RouteChoice
 from sender.submit import RANKS
 from sender.tls_report import TlsReport
 from sender.tls_store import TlsKeeping
 from sender.tls_terms import TlsTerms
 from sender.tokens import Token, Tokens
+from sender.warmup import Warmup
 from sender.worker import Worker
 
 DAY = 86_400.0
@@ -71,10 +79,13 @@ class Engine:
     reader: Reader
     reading_room: ReadingRoom
     connections: Connections
+    choice: RouteChoice | None
+    warmup: Warmup
     resolver: Resolver
     tls: TlsKeeping
     signers: ThreadPoolExecutor
     clock: Callable[[], float]
+    probed: Callable[[Connection, float], ProbeGauges]
 
     async def gauges(self) -> Gauges:
         """What a scrape reads from the database."""
@@ -86,6 +97,11 @@ class Engine:
                 queue.depth(tx, now),
                 inbox.unread(tx),
                 suspended,
+                unknown_sources(tx, now),
+                {} if self.choice is None else self.choice.out(),
+                trouble=incident_metrics.read(tx),
+                cohorts=settled_recently(tx, now),
+                probes=self.probed(tx, now),
             )
         )
 
@@ -100,7 +116,9 @@ class Engine:
     ) -> None:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.store.close)
+            stack.push_async_callback(self.counting.tallying.write, self.store)
             stack.push_async_callback(self.tls.put_down)
+            stack.push_async_callback(self.warmup.put_down)
             stack.callback(self.signers.shutdown)
             stack.callback(self.reading_room.close)
             stack.push_async_callback(self.resolver.close)
@@ -128,8 +146,8 @@ async def build(
     tokens = Tokens(token_keys(settings.tokens))
     store = await ready_store(settings)
     rules = ruling(settings)
-    metrics = Metrics()
-    counting = Counting(metrics)
+    metrics = Metrics(settings.streams)
+    counting = Counting(metrics, Tallying(clock))
     limits = settings.suppression_limits()
     signers = ThreadPoolExecutor(2, "signer")
     resolver = ways.resolver(settings)
@@ -138,6 +156,8 @@ async def build(
     policies = ways.sts_policies(settings, resolver, store, report, clock)
     terms = TlsTerms(resolver, policies, report, dane=settings.sender.tls.dane)
     routes = ways.routes(settings, resolver, chance, terms)
+    warmup = Warmup(store, clock)
+    choice = ways.choice(settings, routes, warmup)
     allowances = ways.allowances(settings)
     pacing = Pacing(allowances, clock=clock, chance=chance)
     attempts = sending.attempts(
@@ -145,7 +165,7 @@ async def build(
     )
     worker = Worker(
         store,
-        replace(attempts, pacing=pacing),
+        replace(attempts, pacing=pacing, choice=choice),
         node=node.name,
         gone=node.gone,
         pace=sending.pace(settings, allowances),
@@ -166,6 +186,7 @@ async def build(
         clock=clock,
         new_id=new_id,
         observer=counting,
+        aggregates=aggregating.ledger(settings, metrics, new_id),
     )
     intake = Intake(
         store,
@@ -191,10 +212,13 @@ async def build(
         reader,
         reading_room,
         connections,
+        choice,
+        warmup,
         resolver,
         TlsKeeping(store, report, policies, clock),
         signers,
         clock,
+        placing.gauges(settings, clock()),
     )
 
 
@@ -225,4 +249,5 @@ def _terms(settings: Settings) -> Terms:
         classes={name: stream.class_.value for name, stream in settings.streams.items()},
         token_lifetime=settings.tokens.lifetime_days * DAY,
         require_tls=frozenset(n for n, stream in settings.streams.items() if stream.require_tls),
+        caps={n: parse_cap(s.cap) for n, s in settings.streams.items() if s.cap},
     )

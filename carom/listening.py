@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from analysis.batch import Batch
 from analysis.smtpd import Limits
+from carom import placing
 from carom.certificates import server_context
 from carom.engine import Engine, new_id
 from carom.settings.listeners import IngestLimits
@@ -25,10 +26,12 @@ def listener(engine: Engine) -> Listener:
         return [None] * len(messages)
 
     batch: Batch[list[Raw], None] = Batch(keep)
+    reflect = placing.reflector(engine, new_id)
 
     async def store(inbound: Inbound) -> None:
-        await batch.put(raws_of(inbound))
-        engine.reader.wake()
+        if raws := raws_of(await reflect(inbound)):
+            await batch.put(raws)
+            engine.reader.wake()
 
     return Listener(
         [str(settings.ingest.listen)],
@@ -37,6 +40,7 @@ def listener(engine: Engine) -> Listener:
             settings.ingest.domain,
             read_return_path=engine.tokens.read_return_path,
             read_unsubscribe_address=engine.tokens.read_unsubscribe_address,
+            read_canary_address=placing.read_canary(engine),
         ),
         store=store,
         clock=engine.clock,

@@ -1,5 +1,7 @@
 """The metrics listener's application: `GET /metrics` and `GET /healthz`, nothing else, no key.
 
+The text format, or OpenMetrics with exemplars for a scraper that asks for it, as Prometheus does.
+
 Gauges are read from the database at scrape.  When it cannot be read the counters are served all
 the same, since that is when they are wanted most; the gauges then keep what they last said.
 """
@@ -7,7 +9,6 @@ the same, since that is when they are wanted most; the gauges then keep what the
 from __future__ import annotations
 
 import structlog
-from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -22,13 +23,13 @@ log = structlog.get_logger()
 def metrics_app(engine: Engine) -> Starlette:
     """The application for `[api] metrics_listen`."""
 
-    async def metrics(_request: Request) -> Response:
+    async def metrics(request: Request) -> Response:
         try:
             engine.metrics.observe(await engine.gauges())
         except StoreUnavailable:
             log.warning("gauges could not be read for a scrape")
-        content = engine.metrics.exposition()
-        return Response(content, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+        content, form = engine.metrics.in_format(request.headers.get("accept", ""))
+        return Response(content, headers={"Content-Type": form})
 
     async def healthz(_request: Request) -> Response:
         return PlainTextResponse("ok\n")

@@ -11,11 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from carom.settings import Settings
+from ingest.recipients import DMARC_REPORTS, TLS_REPORTS
 from sender.dkim_keys import dns_record, dns_strings
 from sender.signing import Signer
-
-REPORTS = "postmaster"
-"""Local part at the bounce domain that takes DMARC and TLS reports: our listener knows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +89,7 @@ def _bounce_domain(hostname: str, bounces: str) -> Iterator[Record]:
     yield Record(
         f"_smtp._tls.{bounces}",
         "TXT",
-        f"v=TLSRPTv1; rua=mailto:{REPORTS}@{bounces}",
+        f"v=TLSRPTv1; rua=mailto:{TLS_REPORTS}@{bounces}",
         "Others report here when TLS to our listener fails (RFC 8460 section 3).",
     )
     yield Record(
@@ -111,7 +109,7 @@ def _dkim(signer: Signer) -> Record:
 
 
 def _dmarc(domain: str, bounces: str) -> Iterator[Record]:
-    report = f"; rua=mailto:{REPORTS}@{bounces}" if bounces else ""
+    report = f"; rua=mailto:{DMARC_REPORTS}@{bounces}" if bounces else ""
     yield Record(
         f"_dmarc.{domain}",
         "TXT",

@@ -18,11 +18,13 @@ from typing import Any
 import structlog
 from starlette.types import ASGIApp
 
+from carom.carrying import Carrying
 from carom.chores import chores
 from carom.engine import Engine
 from carom.http_server import serve_http
 from carom.listening import listener
 from carom.metrics_app import metrics_app
+from carom.processes import keep
 from carom.settings.units import Endpoint
 from carom.submitting import submission
 from carom.web import create_app
@@ -71,6 +73,9 @@ async def running(engine: Engine, roles: Collection[Role]) -> AsyncIterator[Runn
     stop = asyncio.Event()
     state = Running()
     async with AsyncExitStack() as stack:
+        counters = Carrying(engine.store, engine.metrics, engine.node, engine.clock)
+        await counters.take_up()
+        stack.push_async_callback(counters.put_down)
         stack.push_async_callback(_end, state, stop)
         if Role.INGEST in roles:
             door = listener(engine)
@@ -79,13 +84,15 @@ async def running(engine: Engine, roles: Collection[Role]) -> AsyncIterator[Runn
             state.tasks.append(asyncio.create_task(engine.reader.serve(stop)))
         if Role.SENDER in roles:
             state.tasks.append(asyncio.create_task(engine.worker.serve(stop)))
+            if engine.settings.sender.sharers > 1:
+                state.tasks.append(asyncio.create_task(keep(engine, stop)))
         if Role.API in roles:
             desk = submission(engine)
             state.bound.submission, state.bound.submission_tls = await desk.start()
             stack.push_async_callback(desk.close, GRACE)
             state.bound.api = await _web(state, engine, create_app(engine), "api", stop)
         state.bound.metrics = await _web(state, engine, metrics_app(engine), "metrics", stop)
-        for loop in chores(engine, roles, stop):
+        for loop in (*chores(engine, roles, stop), counters.serve(stop)):
             state.tasks.append(asyncio.create_task(loop))
         yield state
 

@@ -16,7 +16,7 @@ from carom import ways
 from carom.settings import Settings
 from carom.settings.keyfiles import dkim_keys
 from sender import queue
-from sender.allowances import Allowances
+from sender.allowances import Allowances, portion
 from sender.connections import Connections, Limits
 from sender.delivery import Attempts
 from sender.outgoing import Outgoing, Unsubscribe
@@ -40,7 +40,7 @@ def pace(settings: Settings, allowances: Allowances) -> Pace:
     # until a domain's site is known; as many may await their turn as may talk
     most = max(allowances.of(name).connections for name in PROVIDERS)
     return Pace(
-        concurrency=sender.concurrency,
+        concurrency=portion(sender.concurrency, sender.sharers),
         per_domain=2 * most,
         lease=sender.lease,
     )
@@ -62,8 +62,8 @@ def connections(settings: Settings, report: TlsReport) -> Connections:
             quit=wait.quit,
         ),
         limits=Limits(
-            total=sender.concurrency,
-            per_site=sender.site_connections,
+            total=portion(sender.concurrency, sender.sharers),
+            per_site=portion(sender.site_connections, sender.sharers),
             messages=sender.connection_messages,
             idle=sender.connection_idle,
             addresses=sender.mx_tries,
@@ -97,6 +97,7 @@ def attempts(
     return Attempts(
         prepare=Batch[Claim, Prepared](prepare, lanes=2).put,
         ways=routes,
+        undeterred=routes.undeterred(),
         wires=connections,
         finish=Batch[tuple[Claim, bytes], bytes](finish, largest=SIGNED_AT_ONCE, lanes=2).put,
         judge=rules.classify,

@@ -23,7 +23,7 @@ from carom.settings.keyfiles import static_api_keys
 from carom.settings.listeners import Submission as Section
 from sender.headers import MAX_BLOCK
 from sender.logins import LoginLimits, Logins
-from sender.submission import Desk, Submission
+from sender.submission import Desk, Submission, may_be_probed
 
 log = structlog.get_logger()
 
@@ -53,7 +53,7 @@ class _Withheld:
 
     async def ask(self, address_hash: bytes, stream: str) -> Suppression | None:
         entry = await self._batch.put(Question(address_hash, stream))
-        if entry is not None:
+        if entry is not None and not may_be_probed(entry):
             metrics = self._engine.metrics
             metrics.suppressed_sends.labels(metrics.stream(stream), entry.reason.value).inc()
         return entry

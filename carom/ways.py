@@ -5,23 +5,31 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 from analysis.store import Store
 from carom.errors import SettingsError
 from carom.settings import Settings
-from carom.settings.sending import Provider, RelayTls
+from carom.settings.routing import Route as RouteSettings
+from carom.settings.sending import Provider
 from carom.settings.sending import Relay as RelaySettings
+from carom.settings.units import Endpoint
+from carom.settings.words import RelayTls
 from sender.allowances import Allowance, Allowances, parse_rate, shipped
 from sender.mx import MailExchange
 from sender.resolver import Bounds, Resolver
+from sender.route_choice import Match, Plan, RouteChoice
+from sender.route_health import Bounds as OutBounds
 from sender.routes import Relay, Routes
 from sender.smtp import TlsMode
 from sender.smtp_session import verified_tls
+from sender.sources import Source, Sources
 from sender.sts_policies import StsPolicies
 from sender.tls_report import TlsReport
 from sender.tls_store import PolicyShelf
 from sender.tls_terms import TlsTerms
+from sender.warmup import Ladder, Warmup, parse_steps
 
 
 def resolver(settings: Settings) -> Resolver:
@@ -72,6 +80,7 @@ def allowances(settings: Settings) -> Allowances:
         Allowance(sender.site_connections, sender.connection_messages),
         shipped(),
         {name: _gone_over(given) for name, given in settings.providers.items()},
+        sharers=sender.sharers,
     )
 
 
@@ -91,8 +100,40 @@ def routes(
         static={domain: str(target) for domain, target in sender.static_mx.items()},
         allowed=sender.allow_networks,
     )
-    relay = _relay(sender.relay) if sender.relay is not None else None
+    relay = _relay(sender.relay, sender.relay.host) if sender.relay is not None else None
     return Routes(exchange, relay=relay, static=frozenset(sender.static_mx), tls=tls)
+
+
+def choice(settings: Settings, routes: Routes, warmup: Warmup) -> RouteChoice | None:
+    """The choice among `[sender] routes`; None where there are none."""
+    plans = [_plan(route) for route in settings.sender.routes]
+    clock = warmup.clock
+    return RouteChoice(plans, routes, Sources(clock=clock), warmup, clock) if plans else None
+
+
+def _plan(given: RouteSettings) -> Plan:
+    return Plan(
+        given.name,
+        relay=_relay(given, given.host, given.name) if given.host else None,
+        match=Match(
+            frozenset(given.stream),
+            frozenset(given.domain),
+            frozenset(given.provider),
+            frozenset(given.class_),
+        ),
+        sources=tuple(Source(str(s.address), s.hostname or None) for s in given.source),
+        share=given.share,
+        failover=given.failover,
+        ladder=_ladder(given),
+        bounds=OutBounds(given.failures, given.window, given.probe),
+    )
+
+
+def _ladder(given: RouteSettings) -> Ladder | None:
+    if given.warmup is None:
+        return None
+    first = given.warmup.since.toordinal() - date(1970, 1, 1).toordinal()
+    return Ladder(parse_steps(given.warmup.ladder), first)
 
 
 _MODES = {
@@ -103,16 +144,17 @@ _MODES = {
 }
 
 
-def _relay(given: RelaySettings) -> Relay:
+def _relay(given: RelaySettings | RouteSettings, host: Endpoint, name: str = "") -> Relay:
     """A password asks for verified TLS, unless the relay is on loopback or TLS is ruled out."""
     mode = _MODES[given.tls]
     if given.user and mode is TlsMode.OPPORTUNISTIC:
-        mode = TlsMode.NONE if given.host.host in ("127.0.0.1", "::1") else TlsMode.VERIFIED
+        mode = TlsMode.NONE if host.host in ("127.0.0.1", "::1") else TlsMode.VERIFIED
     return Relay(
-        given.host.host,
-        given.host.port,
+        host.host,
+        host.port,
         tls=mode,
         implicit_tls=given.tls is RelayTls.IMPLICIT,
         username=given.user or None,
         password=given.password.get_secret_value() or None,
+        name=name,
     )

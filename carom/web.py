@@ -6,6 +6,7 @@ goes to the log by way of the server.
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -20,12 +21,16 @@ from starlette.routing import Match, Route
 
 from analysis.access import Access
 from analysis.address import AddressError, Mailbox, parse_mailbox
+from analysis.aggregate_api import Aggregates
 from analysis.api import Insight
 from analysis.body import answer, refusal
+from analysis.incident_api import Incidents
+from analysis.placement_api import Placements
 from analysis.problem import Problem, unavailable
 from analysis.store import Store, StoreUnavailable, ping
 from analysis.suppression_api import Suppressions
 from carom import __version__
+from carom.console.routes import console
 from carom.docs import add_docs
 from carom.engine import Engine
 from carom.errors import SettingsError
@@ -60,10 +65,14 @@ def create_app(engine: Engine) -> FastAPI:
         messages.router(),
         Suppressions(store, access, clock=clock, limits=limits).router(),
         Insight(store, access, clock=clock).router(),
+        Incidents(store, access, clock=clock).router(),
+        Aggregates(store, access, clock=clock).router(),
+        Placements(store, access, clock=clock, window=settings.placement.window).router(),
         leaving.router(),
         _health(store),
     ):
         app.router.routes.extend(router.routes)  # flat: included routers are matched twice
+    app.router.routes.extend(console(engine, access, secrets.token_bytes))
     add_docs(app)
     _answer_errors(app)
     app.add_middleware(Gate, bounds=_bounds(settings))

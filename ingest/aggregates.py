@@ -1,20 +1,30 @@
-"""Reports known by their outside: DMARC aggregates, TLS reports, receipts of reading.
+"""Reports that are files: DMARC aggregates, TLS reports; and receipts of reading.
 
-Recognised by content type, file name, field or subject alone; nothing is unpacked here, so a
-compressed bomb costs no more than its name.
+What they are is known by their outside: content type, file name, field, subject, or the first
+octets of a file that is not packed.  Only then is the file unpacked, by `ingest.containers`, so a
+compressed bomb under any other name costs no more than its name.
+
+A report whose file cannot be read keeps its kind and says in `error` why; its raw mail is kept.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
-from analysis.facts import Kind
+from analysis.facts import Kind, Reading
+from ingest import dmarc, tlsrpt
+from ingest.containers import Unpackable, unpack
 from ingest.mime import Mail, Part
+
+MOST_PARTS = 20
+"""Parts of a mail in which the file is looked for."""
 
 _PACKED = ("zip", "xml", "octet-stream", "compress")
 # RFC 7489 section 7.2.1.1, which RFC 8460 section 5.1 follows
 _NAME = re.compile(r"[^!\s]{3,255}![^!\s]{3,255}!\d{9,11}!\d{9,11}", re.ASCII)
 _SUBJECT = re.compile(r"report[ _]domain:.{1,300}submitter:", re.IGNORECASE | re.DOTALL)
+_READERS = {Kind.DMARC_AGGREGATE: dmarc, Kind.TLS_RPT: tlsrpt}
 
 
 def kind_by_outside(mail: Mail) -> Kind | None:
@@ -31,7 +41,44 @@ def kind_by_outside(mail: Mail) -> Kind | None:
         return Kind.TLS_RPT if tls else Kind.DMARC_AGGREGATE
     if any(map(_is_packed, mail.parts)) and _SUBJECT.search(mail.headers.word("subject")[:600]):
         return Kind.DMARC_AGGREGATE
+    return _kind_by_plain_file(mail)
+
+
+def read_aggregate(kind: Kind, mail: Mail) -> Reading:
+    """The reading of a mail of this kind, with what its file says where it has one."""
+    reader = _READERS.get(kind)
+    if reader is None:
+        return Reading(kind)
+    trouble = "no part of the mail holds a report"
+    for part in _candidates(mail):
+        try:
+            for file in unpack(part.content):
+                if reader.looks_like(file):
+                    read = reader.read(file)
+                    return Reading(kind, aggregate=read.report, error=read.trouble)
+        except Unpackable as error:
+            trouble = f"the attachment {error}"
+        except (dmarc.Unreadable, tlsrpt.Unreadable) as error:
+            trouble = str(error)
+    return Reading(kind, error=trouble)
+
+
+def _kind_by_plain_file(mail: Mail) -> Kind | None:
+    """XML and JSON that say themselves what they are, under any name; prose is not looked at."""
+    for part in mail.parts[:MOST_PARTS]:
+        if part.type in ("text/xml", "application/xml", "application/json"):
+            if dmarc.looks_like(part.decoded):
+                return Kind.DMARC_AGGREGATE
+            if tlsrpt.looks_like(part.decoded):
+                return Kind.TLS_RPT
     return None
+
+
+def _candidates(mail: Mail) -> Iterator[Part]:
+    """Files in front of texts: a text beside the file is for people."""
+    parts = mail.parts[:MOST_PARTS]
+    yield from (part for part in parts if not part.type.startswith("text/") or part.filename)
+    yield from (part for part in parts if part.type.startswith("text/") and not part.filename)
 
 
 def _is_packed(part: Part) -> bool:

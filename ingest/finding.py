@@ -17,7 +17,7 @@ from analysis.facts import ReportedRecipient
 from analysis.providers import OTHER, provider_of
 from analysis.reply import Reply, Stage, clean
 from analysis.rulebook import Rulebook
-from analysis.verdict import UNKNOWN, Category, Verdict
+from analysis.verdict import UNKNOWN, Category, Severity, Verdict
 from ingest.wording import SPENT
 
 _CODE = re.compile(
@@ -35,6 +35,8 @@ _SAID = re.compile(
 _COMMENT = re.compile(r"\(([^()]{4,200})\)")
 _WRAPPED = re.compile(r"[245]\.\d\.\d - .{1,80}? (\d{3})[- ]'(.+)'", re.ASCII | re.DOTALL)
 _SPENT = frozenset({Category.NETWORK, Category.SYSTEM, Category.UNKNOWN})
+_GONE = frozenset({Category.BAD_MAILBOX, Category.MAILBOX_DISABLED})
+_PLAIN = 0.9
 _WEAK = ("enhanced/", "codes/")
 GENERIC = frozenset({"5.0.0", "4.0.0", "2.0.0", "5.5.0", "4.5.0", "5.7.0", "4.7.0"})
 """Statuses that say no more than their first digit."""
@@ -125,7 +127,18 @@ def judge(finding: Finding, rulebook: Rulebook, witness: Witness) -> ReportedRec
     if finding.action == "failed" and vague and _gave_up(finding, witness):
         expired = rulebook.classify(Reply(None, "4.4.7", "", Stage.REPORT))
         verdict = replace(expired, evidence=verdict.evidence or expired.evidence)
+    if finding.action == "failed" and _is_gone(verdict):
+        verdict = replace(verdict, severity=Severity.HARD)
     return _line(finding, status, reply, verdict)
+
+
+def _is_gone(verdict: Verdict) -> bool:
+    """Whether plain words say that nobody is there, under a code that says to try again.
+
+    Somebody did try again until there was nothing left to try, so it lasts; a passing code is still
+    no proof, so it is a mark against the address and not the end of it.
+    """
+    return verdict.category in _GONE and verdict.confidence >= _PLAIN and _knows_words(verdict)
 
 
 def _gave_up(finding: Finding, witness: Witness) -> bool:

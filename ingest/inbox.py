@@ -33,7 +33,7 @@ class Raw:
     helo: str
     mail_from: str
     recipient: str
-    purpose: str  # bounce | fbl | unsubscribe | abuse | postmaster
+    purpose: str  # bounce | fbl | unsubscribe | abuse | postmaster | dmarc | tls
     subject_id: str | None  # the delivery that the recipient's token vouches for
     content: bytes
 

@@ -41,7 +41,7 @@ _NAMED = re.compile(
 _LEADING = re.compile(
     rf"([\s*|>+\u2022-]{{0,30}}(?:\d{{1,3}}[.)]\s)?)[<\[\"']{{0,2}}{_KIND}({ADDRESS})[>\]\"']{{0,2}}"
     r"(?:\s{0,3}(?:\t|:|\.\.\.|;|,|=>|--?\s|\(|\[|\uff1a)"
-    r"|\s{1,20}(?=on\s|Invalid|\d{3}[\s-]|Failed|failed|error|User|user|is\s|was\s))"
+    r"|\s{1,20}(?=(?:on|am|le|el|il|op|em|den)\s\S{0,20}\d|on\s|Invalid|\d{3}[\s-]|Failed|failed|error|User|user|is\s|was\s))"
     r"\s{0,20}(.*)"
 )
 _CODED = re.compile(
@@ -52,14 +52,18 @@ _LABEL = re.compile(
     r"[\W_]{0,20}(?:final |original |failed |intended |invalid |rejected |unknown |e-?mail )?"
     r"(?:recipients?|addressee|addressed to|rcpt to|address(?:es)?|user|mailbox|to|e-?mail"
     r"|destinatari\w{1,3}|destinataire|empf\u00e4nger|adresse?|收件人(?:地址|邮箱)?|收信人|收件者|接收人"
-    r"|受信者|宛先|送信先|あて先|получатель|кому)"
+    r"|受信者|宛先|送信先|あて先|получатель|кому|받는 ?사람|수신자|수신인|odbiorca|adresat"
+    r"|ontvanger|geadresseerde|mottagare|mottaker|modtager|al\u0131c\u0131|c\u00edmzett)"
     r"(?: address| name| e-?mail)?(?:\(e?s\))?\s{0,5}[:\uff1a\t]\s{0,30}"
     rf"[\[<\"'({{]{{0,2}}{_KIND}({ADDRESS})",
     re.IGNORECASE,
 )
 _X400 = re.compile(rf"(?:smtp|rfc-?822)[=:]\s?({ADDRESS})", re.IGNORECASE)
 _FROM = re.compile(rf"\bfrom:?\s{{1,5}}[<\"']?{ADDRESS}", re.IGNORECASE)
+_FIELD = re.compile(r"[A-Za-z][A-Za-z-]{1,60}: ")
 _HEADER_TO = re.compile(r"\W{0,20}to\b", re.IGNORECASE)
+_DELIVERY = re.compile(r"[ \t]{1,10}(?:pipe to |save to |\||/)\S")
+"""A delivery that Exim lists in place of an address; who it was for stands on the next line."""
 _ORIGINS = (
     re.compile(rf"generated from:? <?({ADDRESS})", re.IGNORECASE),
     re.compile(rf"expanded from:? <?({ADDRESS})", re.IGNORECASE),
@@ -102,6 +106,11 @@ class Entry:
     original: str = ""
 
 
+def _is_field(entry: Entry, line: str) -> bool:
+    """Whether the line is a further field of the header that names the address: no reason."""
+    return entry.trust is Trust.HEADER and _FIELD.match(line) is not None
+
+
 class Walk:
     """One pass over the lines of a notice.  `boilerplate` tells addresses that never failed."""
 
@@ -138,7 +147,9 @@ class Walk:
             self._listing = True
         elif DASHES.match(line):
             self._listing = False
-        if self._current is not None:
+        elif self._listing and self._blank and _DELIVERY.match(line):
+            self._current = None
+        if self._current is not None and not _is_field(self._current, line):
             self._gather(self._current, line)
 
     def _names(self, line: str) -> bool:

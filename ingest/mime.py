@@ -143,6 +143,14 @@ class Part:
             return binascii.a2b_qp(self.body[: MAX_TEXT * 6])
         return self.body[: MAX_TEXT * 4]
 
+    @property
+    def content(self) -> bytes:
+        """All of the body without its transfer encoding: a file."""
+        encoding = self.headers.get("content-transfer-encoding").lower()
+        if "base64" in encoding:
+            return _base64(self.body)
+        return binascii.a2b_qp(self.body) if "quoted-printable" in encoding else self.body
+
     @cached_property
     def text(self) -> str:
         text = decode_text(self.decoded, self.parameters.get("charset", ""))

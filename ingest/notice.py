@@ -26,6 +26,8 @@ _HEADER = re.compile(
     re.IGNORECASE,
 )
 _BLOCK = re.compile(r"(?:from|date|message-id|subject):", re.IGNORECASE)
+_WHY = re.compile(r"\b(?:reasons?|error|transfer|transmission) ", re.IGNORECASE)
+"""What went wrong with the message stands below such a line, not the message."""
 _AUTHORS = ("from", "return-path", "reply-to", "sender")
 
 
@@ -131,6 +133,6 @@ def _line(line: str) -> str:
 def _begins_returned(line: str) -> bool:
     if _HEADER.match(line):
         return True
-    if len(line) > 200 or not (match := RETURNED.search(line)):
+    if len(line) > 200 or not (match := RETURNED.search(line)) or _WHY.search(line):
         return False
     return bool(DASHES.match(line)) or any(match.groups()) or line.rstrip().endswith(":")

@@ -35,7 +35,7 @@ _FAILURE_SUBJECT = re.compile(
     re.IGNORECASE,
 )
 _ANSWER = re.compile(
-    r"\s{0,5}(re|fwd?|aw|wg|tr|sv|rv|enc|\u8f6c\u53d1|\u56de\u590d|答复)\s{0,3}[:\uff1a]",
+    r"\s{0,5}(?:\[[^\[\]]{1,60}\]\s{0,3})?(re|fwd?|aw|wg|tr|sv|rv|enc|\u8f6c\u53d1|\u56de\u590d|答复)\s{0,3}[:\uff1a]",
     re.IGNORECASE,
 )
 _BY_HAND = frozenset(
@@ -138,6 +138,11 @@ def is_status_report(mail: Mail) -> bool:
     return mail.parameters.get("report-type", "").lower() == "delivery-status"
 
 
+def is_answer(mail: Mail) -> bool:
+    """Whether the subject answers or passes on an earlier message."""
+    return _ANSWER.match(mail.headers.word("subject")) is not None
+
+
 def is_passed_on(mail: Mail) -> bool:
     """Whether somebody answers or passes on a bounce: the failure is no news of ours."""
     if is_daemon(mail) or is_status_report(mail):
@@ -146,4 +151,5 @@ def is_passed_on(mail: Mail) -> bool:
     if answer is None:
         return False
     by_hand = not _MARKS.isdisjoint(mail.headers.names)
-    return by_hand or answer[1].lower() != "re"
+    ticket = answer[0].lstrip().startswith("[")
+    return by_hand or ticket or answer[1].lower() != "re"

@@ -19,7 +19,7 @@ from analysis.facts import Kind, Reading, ReportedRecipient
 from analysis.reply import clean
 from analysis.rulebook import Rulebook
 from ingest import addresses, autoreply, dialects, dsn
-from ingest.aggregates import kind_by_outside
+from ingest.aggregates import kind_by_outside, read_aggregate
 from ingest.arf import read_complaint
 from ingest.finding import Finding, judge, reply_in
 from ingest.listing import Trust
@@ -27,6 +27,7 @@ from ingest.mime import Mail, read_mime
 from ingest.notice import Notice
 from ingest.origin import (
     has_null_path,
+    is_answer,
     is_by_hand,
     is_called_mail_system,
     is_daemon,
@@ -51,9 +52,10 @@ _FIRST = b"From: MAILER-DAEMON@example.org\n\nNot delivered: <user@example.net>:
 def read_mail(raw: bytes, rulebook: Rulebook) -> Reading:
     """Read one message as it came in: header, CRLF or LF line ends, any bytes."""
     mail = read_mime(raw)
-    error = "; ".join(mail.defects) or None
     try:
-        return replace(_read(mail, rulebook), token=_token(mail, raw), error=error)
+        reading = _read(mail, rulebook)
+        error = "; ".join((*mail.defects, *filter(None, (reading.error,)))) or None
+        return replace(reading, token=_token(mail, raw), error=error)
     except MemoryError:
         raise  # says nothing of the message that a reader with more room would say
     except Exception as trouble:  # noqa: BLE001 - a message that trips a reader is put aside, not fatal
@@ -68,7 +70,7 @@ def reader(rulebook: Rulebook) -> Callable[[bytes], Reading]:
 
 def _read(mail: Mail, rulebook: Rulebook) -> Reading:
     if (kind := kind_by_outside(mail)) is not None:
-        return Reading(kind)
+        return read_aggregate(kind, mail)
     complaint = read_complaint(mail)
     if complaint is not None:
         return complaint
@@ -151,8 +153,15 @@ def _prose(notice: Notice, rulebook: Rulebook) -> Reading | None:
         (replace(f, action="delayed") if waiting else f for f in findings), rulebook, notice
     )
     if not recipients:
-        return Reading(Kind.DELIVERED if _is_good_news(notice) else Kind.BOUNCE)
+        return Reading(Kind.DELIVERED) if _is_good_news(notice) else _nameless(notice, rulebook)
     return Reading(_kind_of(recipients), recipients)
+
+
+def _nameless(notice: Notice, rulebook: Rulebook) -> Reading:
+    """A failure of somebody whom only the token knows.  Whole pages are judged here, with what is
+    boilerplate in them, so it is never enough to stop writing."""
+    found = judge(Finding(""), rulebook, notice)
+    return Reading(Kind.BOUNCE, (replace(found, verdict=replace(found.verdict, suppress=False)),))
 
 
 def _told(notice: Notice) -> list[Finding] | None:
@@ -224,7 +233,7 @@ def _is_believed(notice: Notice) -> bool:
         return False
     failed = {addresses.key(finding.address) for finding in notice.findings}
     came_back = not failed.isdisjoint(notice.targets)
-    return came_back or (told and has_null_path(mail))
+    return came_back or (told and has_null_path(mail) and not is_answer(mail))
 
 
 def _speaks_of_failure(notice: Notice) -> bool:

@@ -47,16 +47,16 @@ FAILED = any_of(
     r"(?:^|[^0-9.:])[45][0-5][0-9][ -].{0,40}(?:unknown|reject|denied|fail|error|exist|full|quota)",
     r"(?:^|[^0-9.:])[45][0-5][0-9][ -].{0,40}(?:user|mailbox|spam|block)",
     # German, French
-    r"nicht (?:\w+ ){0,2}(?:zugestellt|zustellbar|erreicht|gefunden)|unzustellbar",
+    r"nicht (?:\S+ ){0,3}(?:zugestellt|zustellbar|erreicht|gefunden)|unzustellbar",
     r"zustellung.{0,30}(?:fehl|nicht)|unbekannter? (?:empf|benutzer|adress)",
     r"n.(?:a|ont) pas pu|non (?:remis|distribu|d.livr)|pas .t. (?:d.livr|remis)",
     r"impossible de (?:remettre|distribuer|d.livrer)|adresse .{0,20}inconnu",
     # Spanish, Italian, Portuguese, Dutch, Polish
     r"no (?:se )?(?:pudo|ha podido|puede|ha entregado|entreg)|no entregad|devuelto",
     r"non .{0,20}(?:recapitat|consegnat|consegnar|recapitare)|impossibile (?:recapit|consegn)",
-    r"n.o (?:foi|p.de|pode) (?:\w+ ){0,2}(?:entreg|ser)|n.o entregue|devolvid",
-    r"niet (?:\w+ ){0,2}(?:bezorgd|afgeleverd|worden)|onbestelbaar",
-    r"nie (?:\w+ ){0,3}(?:dostarcz|dor.cz|istnieje)",
+    r"n.o (?:foi|p.de|pode) (?:\S+ ){0,2}(?:entreg|ser)|n.o entregue|devolvid",
+    r"niet (?:\S+ ){0,2}(?:bezorgd|afgeleverd|worden)|onbestelbaar",
+    r"nie (?:\S+ ){0,3}(?:dostarcz|dor.cz|istnieje)",
     # Russian, Ukrainian
     r"не (?:[а-я]+ ){0,3}(?:доставлен|может быть|удалось|существует|найден)",
     r"недостав|невозможно доставить|ошибка доставки|не вдалося|не доставлен",

@@ -16,6 +16,7 @@ import structlog
 from sqlalchemy import Connection
 
 from analysis import ledger, suppression
+from analysis.aggregate_ledger import AggregateLedger, Noted
 from analysis.facts import Arrival, Kind, Reading
 from analysis.ledger import Recorded
 from analysis.store import Store, StoreUnavailable
@@ -58,11 +59,13 @@ class Reader:
         clock: Callable[[], float],
         new_id: Callable[[], str],
         observer: Observer,
+        aggregates: AggregateLedger | None = None,
     ) -> None:
         """`read` parses messages, off the event loop, and raises nothing but `NoDesk`, which may
         pass; what has no reading is put aside.  `owner_of` gives the delivery that a VERP
         local part found inside a mail was issued for, or None if it is not genuine; `gone` says
-        of another node's name that it surely runs no more."""
+        of another node's name that it surely runs no more; `aggregates` takes DMARC and TLS
+        reports."""
         self._store = store
         self._read = read
         self._owner_of = owner_of
@@ -73,6 +76,7 @@ class Reader:
         self._clock = clock
         self._new_id = new_id
         self._observer = observer
+        self._aggregates = aggregates
         self._awake = asyncio.Event()
         self._unfinished = True  # another start on this machine may have died in the middle
         self._claimed: list[Raw] = []  # not read yet
@@ -140,7 +144,7 @@ class Reader:
         if not pairs:
             return
         try:
-            facts = await self._store.write(lambda tx: self._enter_all(tx, pairs))
+            facts, noted = await self._store.write(lambda tx: self._enter_all(tx, pairs))
         except StoreUnavailable:
             raise
         except Exception as error:
@@ -159,19 +163,23 @@ class Reader:
                 self._observer.read(answer.kind)
         for fact in facts:
             self._observer.reported(fact)
+        if self._aggregates is not None:
+            for report in noted:
+                self._aggregates.heard(report)
 
     def _enter_all(
         self, tx: Connection, pairs: Sequence[tuple[Raw, Reading | Unreadable]]
-    ) -> list[Recorded]:
+    ) -> tuple[list[Recorded], list[Noted]]:
         arrivals: list[Arrival] = []
         for raw, answer in pairs:
             if isinstance(answer, Unreadable):
                 inbox.put_aside(tx, raw.id, answer.why)
             else:
                 arrivals.append(arrival(tx, raw, answer, self._owner_of))
-        return ledger.enter_all(
-            tx, arrivals, now=self._clock(), limits=self._limits, new_id=self._new_id
-        )
+        now = self._clock()
+        facts = ledger.enter_all(tx, arrivals, now=now, limits=self._limits, new_id=self._new_id)
+        ours = self._aggregates
+        return facts, [] if ours is None else ours.enter(tx, arrivals, now)
 
     async def _rest(self) -> None:
         try:

@@ -38,6 +38,14 @@ class Allowance:
     rate: Rate | None = None  # None: as fast as the conversations go
     per_site: bool = False  # for each set of mail exchangers, not for the provider as a whole
 
+    def shared(self, sharers: int) -> Allowance:
+        """What each of so many processes may do so that all keep to this together.
+
+        At least one connection: fewer of them than processes cannot be shared.
+        """
+        rate = self.rate and Rate(self.rate.count, self.rate.seconds * sharers)
+        return replace(self, connections=portion(self.connections, sharers), rate=rate)
+
     def __post_init__(self) -> None:
         if min(self.connections, self.connection_messages) < 1:
             raise ValueError("an allowance is at least one message on one connection")
@@ -50,11 +58,26 @@ class Allowances:
     other: Allowance = Allowance()
     shipped: Mapping[str, Allowance] = field(default_factory=dict)
     overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # of single values
+    sharers: int = 1  # processes that keep to them together
+    _made: dict[tuple[str, bool], Allowance] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )  # providers are few, and asked about at every delivery
 
     def of(self, provider: str, *, fixed: bool = False) -> Allowance:
         """What `provider` is given; `fixed`: through a host that the operator named."""
+        if (made := self._made.get((provider, fixed))) is None:
+            made = self._made[provider, fixed] = self._make(provider, fixed)
+        return made
+
+    def _make(self, provider: str, fixed: bool) -> Allowance:
         base = self.other if fixed else self.shipped.get(provider, self.other)
-        return replace(base, **self.overrides.get(provider, {}))
+        allowed = replace(base, **self.overrides.get(provider, {}))
+        return allowed.shared(self.sharers)
+
+
+def portion(most: int, sharers: int) -> int:
+    """Of a limit, what each of so many processes gets: at least one."""
+    return max(1, most // sharers)
 
 
 def parse_rate(text: str) -> Rate:

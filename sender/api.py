@@ -39,7 +39,7 @@ from analysis.problem import Problem, invalid, not_found, unavailable
 from analysis.schema import bodies
 from analysis.store import Store, StoreUnavailable
 from analysis.suppression_api import StreamName
-from sender import queue
+from sender import unsent
 from sender.intake import Intake, Order, Refused
 from sender.order import (
     Again,
@@ -223,7 +223,7 @@ class Messages:
         now = self._clock()
 
         def work(tx: Connection) -> tuple[int, Json | None]:
-            cancelled = queue.cancel(tx, _ulid(message_id), now=now)
+            cancelled = unsent.cancel(tx, _ulid(message_id), now=now)
             return cancelled, lookup.message(tx, message_id.lower())
 
         cancelled, message = await self._store.write(work)
@@ -298,8 +298,8 @@ def _shown(receipt: Receipt) -> Json:
 
 
 def _delivery(one: Mapping[str, Any]) -> Json:
-    withheld = one.get("suppression")
-    if withheld is None:
-        return dict(one)
-    times = {name: iso(withheld[name]) for name in ("since", "until")}
-    return {**one, "suppression": {**withheld, **times}}
+    shown = dict(one)
+    for why in shown.keys() & {"suppression", "put_off"}:
+        times = {name: iso(one[why][name]) for name in ("since", "until") if name in one[why]}
+        shown[why] = {**one[why], **times}
+    return shown

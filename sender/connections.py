@@ -2,8 +2,9 @@
 
 Owns which connection a message travels on.  Tries a route's hosts in order, those that lately would
 not talk last, while the trouble is before the mail transaction (RFC 5321 section 5.1).  Keeps a
-connection for the next message to the same site on the same terms.  Bounds everything: connections
-in all and per site, messages per connection, idle time, addresses tried and the time spent on them.
+connection for the next message to the same site from the same address of ours on the same terms.
+Bounds everything: connections in all, per site and address of ours, messages per connection, idle
+time, addresses tried and the time spent on them.
 
 A kept connection may have died unseen, or say 421 at its next use.  That is nobody's attempt: if
 it fails before MAIL is answered, the message goes on a fresh connection.
@@ -91,7 +92,7 @@ class Connections:
         self._report = report
         self._clock = clock
         self._unreachable = Unreachable(clock)
-        self._sites: dict[str, _Site] = {}
+        self._sites: dict[tuple[str, str | None], _Site] = {}
         self._turns = asyncio.Semaphore(limits.total)
         self._held = 0
         self._idle: dict[Session, _Site] = {}  # longest first
@@ -128,7 +129,7 @@ class Connections:
         """The right to one open connection to a site, in turn."""
         if self._closed:
             raise RuntimeError("connections are closed")
-        name, most = route.site, route.connections or self._limits.per_site
+        name, most = _pool(route), route.connections or self._limits.per_site
         site = self._sites.setdefault(name, _Site(asyncio.Semaphore(most), most))
         site.users += 1
         try:
@@ -144,7 +145,7 @@ class Connections:
             site.users -= 1
             self._drop_unused(name)
 
-    def _drop_unused(self, name: str) -> None:
+    def _drop_unused(self, name: tuple[str, str | None]) -> None:
         site = self._sites.get(name)
         if site is not None and not site.users and not site.idle:
             del self._sites[name]
@@ -188,7 +189,8 @@ class Connections:
         return await self._attempt(site, session, envelope, reused=False)
 
     def _session(self, route: Route, host: Host) -> Session:
-        return Session(host, route, ehlo_name=self._ehlo_name, timeouts=self._timeouts)
+        ehlo_name = route.ehlo_name or self._ehlo_name
+        return Session(host, route, ehlo_name=ehlo_name, timeouts=self._timeouts)
 
     def _ways(self, terms: Tls) -> tuple[ssl.SSLContext | None, ...]:
         """How to open a session on these terms: the next one where TLS fails in the one before.
@@ -262,7 +264,7 @@ class Connections:
         while site.held + len(site.idle) > site.most:
             self._forget(next(iter(site.idle))).leave()
         while self._held + len(self._idle) > self._limits.total:
-            name = next(iter(self._idle)).route.site
+            name = _pool(next(iter(self._idle)).route)
             self._forget(next(iter(self._idle))).leave()
             self._drop_unused(name)
 
@@ -274,7 +276,7 @@ class Connections:
         for session, site in list(self._idle.items()):
             if not session.usable or self._stale(site, session):
                 self._forget(session).leave()
-                self._drop_unused(session.route.site)
+                self._drop_unused(_pool(session.route))
         if self._idle:
             self._plan_sweep()
 
@@ -283,6 +285,11 @@ class Connections:
             await session.quit(timeout=self._timeouts.quit)
         except (SMTPException, OSError):
             session.close()
+
+
+def _pool(route: Route) -> tuple[str, str | None]:
+    """What shares kept connections and their bound: receivers count by the address they see."""
+    return route.site, route.source_address
 
 
 def _suits(session: Session, route: Route) -> bool:

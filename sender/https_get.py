@@ -1,15 +1,16 @@
-"""One small file over HTTPS from a host that a stranger named, at an address we have vetted.
+"""One small file over HTTPS, from or to a host that a stranger named, at an address we have vetted.
 
-Nothing is followed and nothing is guessed: one GET, certificate valid for the name, status 200,
-at most `most` octets, all within `seconds`.  The address is literal and judged by the caller, so
-that the name cannot lead elsewhere meanwhile.  What goes wrong raises `Unfetched`, whose text is
-plain and whose `certificate` says whether it was that.
+Nothing is followed and nothing is guessed: one GET or POST, certificate valid for the name, status
+200 (of a POST any 2xx), at most `most` octets, all within `seconds`.  The address is literal and
+judged by the caller, so that the name cannot lead elsewhere meanwhile.  What goes wrong raises
+`Unfetched`, whose text is plain and whose `certificate` says whether it was that.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Container
 from dataclasses import dataclass
 
 import h11
@@ -18,6 +19,7 @@ from analysis.reply import clean
 
 _PIECE = 16_384
 _MAX_HEAD = 16_384
+_MOST_ANSWER = 65_536
 
 
 class Unfetched(Exception):
@@ -40,15 +42,35 @@ class Target:
     port: int = 443
 
 
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """What is handed over."""
+
+    content_type: str
+    content: bytes
+
+
 async def fetch(target: Target, tls: ssl.SSLContext, *, most: int, seconds: float) -> Fetched:
     """The file at `target`, or `Unfetched`."""
+    return await _ask(target, tls, None, most, seconds)
+
+
+async def post(target: Target, tls: ssl.SSLContext, posting: Posting, *, seconds: float) -> None:
+    """Hand a file over, or raise `Unfetched`; what the answer says is not kept."""
+    await _ask(target, tls, posting, _MOST_ANSWER, seconds)
+
+
+async def _ask(
+    target: Target, tls: ssl.SSLContext, posting: Posting | None, most: int, seconds: float
+) -> Fetched:
     try:
         async with asyncio.timeout(seconds):
             reader, writer = await asyncio.open_connection(
                 target.address, target.port, ssl=tls, server_hostname=target.host, limit=_PIECE
             )
             try:
-                return await _get(reader, writer, target, most)
+                writer.write(_request(talk := _talk(), target, posting))
+                return await _answer(reader, talk, most, range(200, 300) if posting else (200,))
             finally:
                 writer.transport.abort()
     except ssl.SSLCertVerificationError as error:
@@ -63,20 +85,32 @@ async def fetch(target: Target, tls: ssl.SSLContext, *, most: int, seconds: floa
         raise Unfetched(f"not HTTP: {clean(str(error), 100)}") from error
 
 
-async def _get(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, target: Target, most: int
-) -> Fetched:
-    talk = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
+def _talk() -> h11.Connection:
+    return h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
+
+
+def _request(talk: h11.Connection, target: Target, posting: Posting | None) -> bytes:
     headers = [("Host", target.host), ("Accept", "text/plain"), ("Connection", "close")]
-    request = h11.Request(method="GET", target=target.path, headers=headers)
-    writer.write((talk.send(request) or b"") + (talk.send(h11.EndOfMessage()) or b""))
+    sent: list[h11.Event] = [h11.EndOfMessage()]
+    if posting is not None:
+        length = str(len(posting.content))
+        headers += [("Content-Type", posting.content_type), ("Content-Length", length)]
+        sent.insert(0, h11.Data(data=posting.content))
+    method = "GET" if posting is None else "POST"
+    sent.insert(0, h11.Request(method=method, target=target.path, headers=headers))
+    return b"".join(talk.send(event) or b"" for event in sent)
+
+
+async def _answer(
+    reader: asyncio.StreamReader, talk: h11.Connection, most: int, good: Container[int]
+) -> Fetched:
     content_type, content = "", bytearray()
     while True:
         match talk.next_event():
             case h11.NEED_DATA:
                 talk.receive_data(await reader.read(_PIECE))
             case h11.Response(status_code=status, headers=found):
-                if status != 200:
+                if status not in good:
                     raise Unfetched(f"the answer was {status}")
                 fields = dict(found)
                 content_type = fields.get(b"content-type", b"").decode("latin-1")

@@ -9,6 +9,7 @@ Refuses with `Refused`, whose text is for the client and whose `field` names wha
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,7 @@ from typing import Any, Protocol
 from analysis.address import Address, address_hash
 from analysis.batch import Batch
 from analysis.store import Store
+from sender.allowances import Rate
 from sender.compose import Composed, Draft, Origin, compose
 from sender.headers import ComposeError
 from sender.ready import accept
@@ -29,6 +31,9 @@ MOST_RECIPIENTS = 50
 
 MOST_METADATA = 16_384
 """Octets of it as JSON: it is kept with the message and shown with it, not searched."""
+
+LARGE = 100_000
+"""Octets from which composing takes more than a hop to a thread does, and others would notice."""
 
 STREAM = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}", re.ASCII)
 
@@ -55,6 +60,16 @@ class Order:
     metadata: dict[str, Any] = field(default_factory=dict)
     idempotency: Idempotency | None = None
     require_tls: bool = False  # only where the receiver's certificate holds; or the stream asks so
+    probe: str | None = None  # placement | canary: our own, which no client can ask for
+
+    @property
+    def octets(self) -> int:
+        """Roughly how much there is to compose."""
+        message = self.message
+        if isinstance(message, bytes):
+            return len(message)
+        files = sum(len(attachment.content) for attachment in message.attachments)
+        return len(message.text or "") + len(message.html or "") + files
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +82,7 @@ class Terms:
     token_lifetime: float
     furthest: float = 30 * 86_400.0  # how far ahead a message may be scheduled
     require_tls: frozenset[str] = frozenset()  # streams
+    caps: Mapping[str, Rate] = field(default_factory=dict)  # by stream; others have none
 
 
 class Observer(Protocol):
@@ -101,7 +117,10 @@ class Intake:
 
     async def accept(self, order: Order) -> Receipt:
         """Make an order durable.  Raises `Refused`, `StoreUnavailable`, `Overloaded`."""
-        submission = self.prepare(order)
+        if order.octets < LARGE:
+            submission = self.prepare(order)
+        else:
+            submission = await asyncio.to_thread(self.prepare, order)
         receipt = await self._batch.put(submission)
         if not (receipt.replayed or receipt.conflict):
             self._observer.submitted(submission, receipt)
@@ -109,7 +128,7 @@ class Intake:
         return receipt
 
     def prepare(self, order: Order) -> Submission:
-        """Everything up to the commit; raises `Refused`."""
+        """Everything up to the commit, in any thread; raises `Refused`."""
         now = self._clock()
         class_ = self._class_of(order)
         recipients = self._recipients_of(order)
@@ -132,6 +151,8 @@ class Intake:
             metadata=_storable(order.metadata),
             idempotency=order.idempotency,
             require_tls=order.require_tls or order.stream in self._terms.require_tls,
+            cap=self._terms.caps.get(order.stream) if order.probe is None else None,
+            probe=order.probe,
         )
 
     async def close(self) -> None:

@@ -5,16 +5,18 @@ domains share) where the provider is none of ours or counts by site.  `enter` gi
 once or after a short wait for a turn, or says until when the site is `Held`; a delivery held back
 is no attempt and burns no retry.
 
-Learns which site is behind a domain, so that the queue can leave alone what could not go anyway
-(`sender.places.Sites`).  Everything is in the memory of one process and bounded: what was used
-longest ago is forgotten first.  Use within one event loop, except as `Sites`.
+Learns which sites are behind a domain, so that the queue can leave alone what could not go anyway
+(`sender.places.Sites`): several where mail takes several routes or goes from several addresses of
+ours, and then the domain waits only while all of them do.  Everything is in the memory of one
+process and bounded: what was used longest ago is forgotten first.  Use within one event loop,
+except as `Sites`.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any
@@ -31,6 +33,8 @@ from sender.throttle import Throttle
 
 MOST_SITES = 10_000
 MOST_DOMAINS = 50_000
+MOST_WAYS = 8
+"""Of one domain that are remembered: routes and addresses of ours, those used last."""
 SHORTLY = 1.0
 """Seconds after which a delivery that found all turns taken asks again."""
 
@@ -128,7 +132,8 @@ class Pacing:
         self._most_sites = most_sites
         self._most_domains = most_domains
         self._sites: dict[str, _Site] = {}  # used longest ago first
-        self._site_of: dict[str, str] = {}
+        self._ways_to: dict[str, dict[_Way, str]] = {}  # domain to the site behind each way
+        self._eased: dict[str, float] = {}  # provider to what is left of its allowance
 
     async def enter(self, route: Route, domain: str) -> Pass | Held:
         """Wait for a turn if few do; `Held` where the site is suspended or its turns are taken."""
@@ -151,17 +156,38 @@ class Pacing:
                 raise
 
     def site_of(self, domain: str) -> str | None:
-        return self._site_of.get(domain)
+        """The site behind a domain, or several in one name."""
+        ways = self._ways_to.get(domain)
+        if ways is None:
+            return None
+        return next(iter(ways.values())) if len(ways) == 1 else _AND.join(sorted(ways.values()))
 
     def share(self, site: str, now: float) -> int | Held:
         """As many may await their turn as may talk: a free turn is then taken at once."""
+        shares = [self._share(name, now) for name in site.split(_AND)]
+        open_ = [share for share in shares if not isinstance(share, Held)]
+        if open_:
+            return sum(open_)
+        return min((s for s in shares if isinstance(s, Held)), key=lambda held: held.until)
+
+    def _share(self, site: str, now: float) -> int | Held:
         found = self._sites.get(site)
         if found is None:
             return MOST_SITES
         throttle = found.throttle
         if (held := found.held(now)) is not None:
             return held
-        return int(min(2 * int(throttle.limit), throttle.under_way + throttle.tokens(now)))
+        return int(min(2 * throttle.places, throttle.under_way + throttle.tokens(now)))
+
+    def ease(self, factors: Mapping[str, float]) -> None:
+        """What is left of the allowance of each provider from now on; of others all of it."""
+        if factors == self._eased:
+            return
+        self._eased = dict(factors)
+        now = self._clock()
+        for site in self._sites.values():
+            site.throttle.ease = self._eased.get(site.provider, 1.0)
+            site.wake(now)
 
     def suspended(self) -> Counter[str]:
         """How many sites are suspended, by provider."""
@@ -173,7 +199,7 @@ class Pacing:
         throttle = site.throttle
         if wait := throttle.next_token(now):
             why = f"{throttle.allowance.rate} is the most that we send to {site.name}"
-        elif len(site.waiting) >= int(throttle.limit):
+        elif len(site.waiting) >= throttle.places:
             wait = SHORTLY
             why = f"as many conversations with {site.name} as it allows are under way"
         else:
@@ -186,14 +212,25 @@ class Pacing:
         allowance = self._allowances.of(provider, fixed=route.fixed)
         key = _key(route, allowance)
         site = self._sites.pop(key, None)
-        self._site_of.pop(domain, None)
         if site is None:
             _bound(self._sites, self._most_sites)
             shown = route.domain or route.site if provider == OTHER else provider
+            if route.source_address:
+                shown = f"{shown} (from {route.source_address})"
             site = _Site(shown, provider, Throttle(allowance))
-        _bound(self._site_of, self._most_domains)
-        self._sites[key], self._site_of[domain] = site, key  # last: used just now
+            site.throttle.ease = self._eased.get(provider, 1.0)
+        self._sites[key] = site  # last: used just now
+        self._learn(domain, route, key)
         return site
+
+    def _learn(self, domain: str, route: Route, key: str) -> None:
+        ways = dict(self._ways_to.pop(domain, {}))  # a copy: other threads read the old one
+        way = (route.site if route.by_relay else "", route.source_address)
+        ways.pop(way, None)
+        _bound(ways, MOST_WAYS)
+        ways[way] = key
+        _bound(self._ways_to, self._most_domains)
+        self._ways_to[domain] = ways
 
 
 def _key(route: Route, allowance: Allowance) -> str:
@@ -208,9 +245,12 @@ def _key(route: Route, allowance: Allowance) -> str:
 
 
 _SILENCE = Category.NETWORK
+_AND = "\n"
+_Way = tuple[str, str | None]
+"""A relay's site, or none for the domain's own exchangers; the address of ours."""
 
 
-def _bound(entries: dict[str, Any], most: int) -> None:
+def _bound(entries: dict[Any, Any], most: int) -> None:
     if len(entries) >= most:
         del entries[next(iter(entries))]
 

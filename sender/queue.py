@@ -1,25 +1,24 @@
-"""The queue: what is due, who holds it, and for how long.
+"""The queue: what is due, and who takes it.
 
 `claim` takes due deliveries for one node: state `sending`, a lease, an epoch one higher, an
 attempt row opened, all in one transaction that ends before anything goes to the network.
-What is due to a site that is held back is put off instead, without an attempt.
-`renew` keeps the leases of work under way; `reclaim` gives back what a dead node held; `expire`
-ends what its deadline has passed; `cancel` what its sender has called back.  What came of a claim
-is written by `sender.record`.
+What is due to a site that is held back is put off instead, without an attempt.  `prepare` reads
+what sending a claim needs, in one read for many.
 
-All of it is plain work on a `Connection`; nothing here knows SMTP.
+How long a claim is held is kept by `sender.leases`, what came of it is written by
+`sender.record`, and what ends without a claim by `sender.unsent`.  All of it is plain work on a
+`Connection`; nothing here knows SMTP.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, func, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, func, insert, literal_column, select, update
 
-from analysis.events import announce, event
 from analysis.lifecycle import Fact, State, advance
 from analysis.schema import attempts, bodies, deliveries, messages
 from analysis.store import IN_LIMIT, chunks
@@ -52,6 +51,7 @@ class Claim:
     from_address: str
     due_at: float
     require_tls: bool = False
+    probe: str | None = None  # placement | canary: our own
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +164,7 @@ _CLAIMED = (  # in the order of the fields of `Claim`: taken by place, which is 
     messages.c.from_address,
     deliveries.c.next_at.label("due_at"),
     messages.c.require_tls,
+    deliveries.c.probe,
 )
 
 
@@ -212,136 +213,14 @@ def prepare(tx: Connection, claims: Sequence[Claim], now: float) -> list[Prepare
     ]
 
 
-def renew(tx: Connection, *, held: Sequence[tuple[str, int]], until: float) -> None:
-    """Keep holding (delivery id, epoch) pairs; a pair that was taken from us stays lost."""
-    if held:
-        tx.execute(
-            update(deliveries)
-            .where(
-                deliveries.c.id == bindparam("delivery"),
-                deliveries.c.epoch == bindparam("held_epoch"),
-                deliveries.c.state == State.SENDING.value,
-            )
-            .values(lease_until=until),
-            [{"delivery": delivery, "held_epoch": epoch} for delivery, epoch in held],
-        )
-
-
-def holders(tx: Connection) -> list[str]:
-    """The nodes that hold deliveries now."""
-    held = select(deliveries.c.node).where(deliveries.c.state == State.SENDING.value).distinct()
-    return [node for node in tx.execute(held).scalars() if node is not None]
-
-
-def reclaim(
-    tx: Connection, *, now: float, nodes: Collection[str] | None = None, limit: int = 1000
-) -> int:
-    """Give back deliveries whose lease ran out, or all that `nodes`, known to be gone, held."""
-    lost = and_(
-        deliveries.c.state == State.SENDING.value,
-        deliveries.c.lease_until <= now if nodes is None else deliveries.c.node.in_(sorted(nodes)),
-    )
-    rows = tx.execute(
-        select(deliveries.c.id, deliveries.c.epoch)
-        .where(lost)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    ).all()
-    for chunk in chunks(list(rows), IN_LIMIT):
-        ids = [row.id for row in chunk]
-        tx.execute(
-            update(deliveries)
-            .where(deliveries.c.id.in_(ids))
-            .values(
-                state=advance(State.SENDING, Fact.LEASE_LOST).value, lease_until=None, next_at=now
-            )
-        )
-        tx.execute(
-            update(attempts)
-            .where(attempts.c.delivery_id.in_(ids), attempts.c.ended_at.is_(None))
-            .values(ended_at=now, result="lost")
-        )
-    return len(rows)
-
-
-@dataclass(frozen=True, slots=True)
-class Expired:
-    """A delivery that its deadline overtook while it waited."""
-
-    stream: str
-    provider: str
-
-
-def expire(tx: Connection, *, now: float, limit: int = 1000) -> list[Expired]:
-    """End queued deliveries whose deadline has passed.  Safe to run anywhere, at any time."""
-    rows = tx.execute(
-        select(
-            deliveries.c.id,
-            deliveries.c.message_id,
-            deliveries.c.recipient,
-            deliveries.c.stream,
-            deliveries.c.provider,
-            deliveries.c.category,
-        )
-        .where(deliveries.c.state == State.QUEUED.value, deliveries.c.deadline <= now)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    ).all()
-    for chunk in chunks(list(rows), IN_LIMIT):
-        tx.execute(
-            update(deliveries)
-            .where(deliveries.c.id.in_([row.id for row in chunk]))
-            .values(state=advance(State.QUEUED, Fact.SPENT).value, settled_at=now)
-        )
-    announce(
-        tx,
-        [
-            event(
-                "expired",
-                at=now,
-                message_id=row.message_id,
-                delivery_id=row.id,
-                data={
-                    "recipient": row.recipient,
-                    "stream": row.stream,
-                    "category": row.category,
-                },
-            )
-            for row in rows
-        ],
-    )
-    return [Expired(row.stream, row.provider) for row in rows]
-
-
-def cancel(tx: Connection, message_id: str, *, now: float) -> int:
-    """Cancel what of a message is still queued; what is on the wire cannot be called back."""
-    rows = tx.execute(
-        update(deliveries)
-        .where(deliveries.c.message_id == message_id, deliveries.c.state == State.QUEUED.value)
-        .values(state=advance(State.QUEUED, Fact.CANCELLED).value, settled_at=now)
-        .returning(deliveries.c.id, deliveries.c.recipient, deliveries.c.stream)
-    ).all()
-    announce(
-        tx,
-        [
-            event(
-                "cancelled",
-                at=now,
-                message_id=message_id,
-                delivery_id=row.id,
-                data={"recipient": row.recipient, "stream": row.stream},
-            )
-            for row in rows
-        ],
-    )
-    return len(rows)
+_QUEUED: Any = literal_column(f"'{State.QUEUED.value}'")  # as SQLite needs it to count by the index
 
 
 def depth(tx: Connection, now: float) -> dict[str, tuple[int, float]]:
     """Class -> how many wait, and for how many seconds the oldest due one has waited."""
     rows = tx.execute(
         select(deliveries.c.rank, func.count(), func.min(deliveries.c.next_at))
-        .where(deliveries.c.state == State.QUEUED.value)
+        .where(deliveries.c.state == _QUEUED)
         .group_by(deliveries.c.rank)
     )
     names = {rank: name for name, rank in RANKS.items()}

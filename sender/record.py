@@ -13,9 +13,10 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from analysis import half_open, radar, suppression
+from analysis import cohorts, half_open, radar, suppression
 from analysis.decide import held_against
 from analysis.events import announce, event
+from analysis.held import list_or_hold
 from analysis.lifecycle import PENDING, Fact, State, advance
 from analysis.radar import Sighting
 from analysis.reply import Reply
@@ -61,8 +62,10 @@ def record(
     if fresh:
         tx.execute(_CLOSE, [_attempt_row(r) for r in fresh])
         tx.execute(_SETTLE, [_delivery_row(r) for r in fresh])
-        announce(tx, [_event(r) for r in fresh if r.fact is not Fact.HELD_BACK])
-        _learn(tx, fresh, now, limits)
+        users = [r for r in fresh if r.claim.probe is None]
+        announce(tx, [_event(r) for r in users if r.fact is not Fact.HELD_BACK])
+        cohorts.note(tx, [mark for r in users for mark in _marks(r)])
+        _learn(tx, users, now, limits)
         radar.note(tx, [_sighting(r) for r in fresh if _puzzling(r)])
     return [(r.claim.delivery_id, r.claim.epoch) in ours for r in records]
 
@@ -195,6 +198,19 @@ def _judged(r: Record) -> dict[str, Any]:
     }
 
 
+def _marks(r: Record) -> list[cohorts.Mark]:
+    accepted = r.fact is Fact.ACCEPTED
+    return cohorts.settled(
+        r.claim.promised_at,
+        r.claim.stream,
+        r.provider,
+        advance(State.SENDING, r.fact).value,
+        category=r.verdict.category.value,
+        fault=r.verdict.fault.value,
+        wait=r.ended_at - r.claim.promised_at if accepted else None,
+    )
+
+
 _EVENT_KINDS = {
     Fact.ACCEPTED: "delivered",
     Fact.PUT_OFF: "deferred",
@@ -243,7 +259,7 @@ def _learn(
             for r in given_up
             if r.claim.address_hash in repeated - longer
         ]
-    suppression.suppress(tx, entries)
+    list_or_hold(tx, entries)
 
 
 def _probed(

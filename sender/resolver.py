@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -28,6 +28,8 @@ import dns.nameserver
 import dns.rdata
 import dns.rdatatype
 import dns.resolver
+from dns.rdtypes.IN.A import A
+from dns.rdtypes.IN.AAAA import AAAA
 
 from analysis.reply import clean
 
@@ -164,6 +166,17 @@ class Resolver:
     def _bounded(self, response: dns.message.QueryMessage, most: float) -> float:
         ttl = response.resolve_chaining().minimum_ttl
         return min(max(ttl, self._bounds.least), most)
+
+
+def addresses(answers: Iterable[Answer]) -> list[str]:
+    """The literal addresses in answers about A and AAAA, in their order."""
+    return [
+        str(record.address)
+        for answer in answers
+        if isinstance(answer, Found)
+        for record in answer.records
+        if isinstance(record, A | AAAA)
+    ]
 
 
 def check_name(name: str) -> str:

@@ -1,7 +1,9 @@
 """Routes: the way a domain's mail takes from here, as `sender.connections` wants it.
 
-One relay for everything, or the domain's own mail exchangers.  A `Reply` where there is no way
-now.  The site groups connections: domains with the same mail exchangers share theirs.
+By the domain's own mail exchangers, a fixed host, or a relay.  A `Reply` where there is no way
+now.  The site groups connections: domains with the same mail exchangers share theirs.  Which of
+several ways a message takes is chosen in `sender.route_choice`; `route` is what holds where
+nothing chooses.
 """
 
 from __future__ import annotations
@@ -25,6 +27,11 @@ class Relay:
     implicit_tls: bool = False
     username: str | None = None
     password: str | None = None
+    name: str = ""  # of a route of the settings: its connections are its own
+
+    @property
+    def site(self) -> str:
+        return f"relay {self.name or f'{self.host}:{self.port}'}"
 
 
 class Routes:
@@ -47,7 +54,28 @@ class Routes:
     async def route(self, domain: str, *, require_tls: bool = False) -> Route | Reply:
         """The route of `domain` (A-labels).  `require_tls`: only with a certificate that holds."""
         if self._relay is not None and not self._static & {domain, "*"}:
-            return await self._by_relay(self._relay, domain, require_tls=require_tls)
+            return await self.by_relay(self._relay, domain, require_tls=require_tls)
+        return await self.by_mx(domain, require_tls=require_tls)
+
+    def undeterred(self) -> Routes:
+        """The same without terms of TLS: for what must arrive although TLS fails."""
+        return Routes(self._exchange, relay=self._relay, static=self._static)
+
+    def is_fixed(self, domain: str) -> bool:
+        """Whether the domain itself was given a host."""
+        return domain in self._static
+
+    def is_named(self, domain: str) -> bool:
+        """Whether `route` leads to a host that the operator named."""
+        return self._relay is not None or bool(self._static & {domain, "*"})
+
+    async def provider(self, domain: str) -> str:
+        """The provider behind a domain, by its mail exchangers where the DNS tells them."""
+        found = await self._exchange.route(domain)
+        return provider_of(() if isinstance(found, Reply) else found.names, domain)
+
+    async def by_mx(self, domain: str, *, require_tls: bool = False) -> Route | Reply:
+        """To the domain's own mail exchangers, or its fixed host."""
         found = await self._exchange.route(domain)
         if isinstance(found, Reply):
             return replace(found, provider=provider_of((), domain))
@@ -67,18 +95,21 @@ class Routes:
             fixed=found.static,
         )
 
-    async def _by_relay(self, relay: Relay, domain: str, *, require_tls: bool) -> Route | Reply:
+    async def by_relay(
+        self, relay: Relay, domain: str, *, require_tls: bool, provider: str | None = None
+    ) -> Route | Reply:
+        """`provider`: the one behind the domain, where that is known."""
         found = await self._exchange.fixed(relay.host, relay.port, domain=domain)
         if isinstance(found, Reply):
             return found
         return Route(
-            f"relay {relay.host}:{relay.port}",
+            relay.site,
             found.hosts,
             tls=TlsMode.VERIFIED if require_tls else relay.tls,
             username=relay.username,
             password=relay.password,
             implicit_tls=relay.implicit_tls,
-            provider=provider_of((), domain),
+            provider=provider or provider_of((), domain),
             fixed=True,
         )
 

@@ -126,6 +126,7 @@ class Route:
     password: str | None = field(default=None, repr=False)
     implicit_tls: bool = False  # TLS from the first byte, as on port 465
     source_address: str | None = None  # ours
+    ehlo_name: str | None = None  # what that address resolves to; None: the sender's own name
     provider: str = "other"  # copied into every Reply
     domain: str = ""  # whose mail it is: the policy domain in reports of TLS
     fixed: bool = False  # through a host that the operator named, not by the domain's MX
@@ -139,6 +140,11 @@ class Route:
             raise ValueError(f"route to {self.site}: implicit TLS and no TLS")
         if self.tls is TlsMode.DANE:
             raise ValueError(f"route to {self.site}: DANE is a matter of each host")
+
+    @property
+    def by_relay(self) -> bool:
+        """Through a host that takes mail for everybody, not one that stands for a domain."""
+        return self.fixed and not self.domain
 
     def terms(self, host: Host) -> Tls:
         """The terms of TLS with `host`: its own, unless the route's are stricter."""

@@ -22,14 +22,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
-from dns.rdtypes.IN.A import A
-from dns.rdtypes.IN.AAAA import AAAA
 
 from analysis.destination import IPNetwork, refusal
 from analysis.store import StoreUnavailable
 from sender.https_get import Fetched, Target, Unfetched, fetch
 from sender.mta_sts import Mode, Policy, read_policy, record_id
-from sender.resolver import Found, Resolver, Trouble, check_name
+from sender.resolver import Found, Resolver, Trouble, addresses, check_name
 from sender.tls_report import Failing, Kind, TlsReport
 
 log = structlog.get_logger()
@@ -216,13 +214,7 @@ class StsPolicies:
         except ValueError as error:
             raise _Unusable(Failing.STS_FETCH, str(error)) from error
         answers = await asyncio.gather(*(self._resolver.ask(host, kind) for kind in ("A", "AAAA")))
-        found = [
-            str(record.address)
-            for answer in answers
-            if isinstance(answer, Found)
-            for record in answer.records
-            if isinstance(record, A | AAAA)
-        ]
+        found = addresses(answers)
         vetted = [address for address in found if refusal(address, self._allowed) is None]
         if found and not vetted:
             raise _Unusable(Failing.STS_FETCH, "the policy host is out of bounds")

@@ -5,9 +5,11 @@ the message's id; what HTTP refuses is 554 5.6.0 with the field and the reason; 
 451.  Only holders of an API key with the scope `send` submit (`logins`), so nobody relays.
 
 Differences that SMTP makes:
-- A suppressed recipient is refused at RCPT, 550 5.7.1 with reason, date and evidence.  The stream
-  of a message comes with its headers, later: RCPT is asked about the login's stream.  Withheld in
-  the message's own stream only, a recipient enters as suppressed and is named in the 250.
+- A suppressed recipient is refused at RCPT, 550 5.7.1 with reason, date and evidence.  Stream and
+  class of a message come with its headers, later: RCPT is asked about the login's stream, and lets
+  pass an address that nothing but soft bounces stands against, since a login code may probe it
+  (`analysis.half_open`).  What is withheld after all enters as suppressed and is named in the 250;
+  a message that is withheld from all its recipients is answered 550 5.7.1.
 - The envelope sender is read and put away: bounces come to a return path of ours (VERP).  From is
   the client's matter, and may be any.
 - DSN parameters (RFC 3461) are checked and put away: what becomes of a message is told by events,
@@ -18,8 +20,9 @@ Differences that SMTP makes:
 from __future__ import annotations
 
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -31,6 +34,7 @@ from analysis.smtpd import CommandError, Conversation, Credentials, Door, Limits
 from analysis.smtpd.auth import MECHANISMS
 from analysis.smtpd.door import is_loopback
 from analysis.store import StoreUnavailable
+from analysis.suppression import Reason as Why
 from analysis.suppression import Suppression
 from sender.intake import Order, Refused
 from sender.logins import Login, Logins
@@ -99,7 +103,7 @@ class Submitting:
         except StoreUnavailable as error:
             log.warning("submission.waits", error=str(error))
             return _LATER
-        if entry is not None:
+        if entry is not None and not may_be_probed(entry):
             raise _refusal("550 5.7.1", _suppressed(entry), Reason.SUPPRESSED)
         self._recipients.append(address)
         return "250 2.1.5 OK"
@@ -118,6 +122,8 @@ class Submitting:
         if receipt.conflict:
             text = f"{IDEMPOTENCY}: was used with another message within the last day"
             raise _refusal("554 5.6.0", text)
+        if withheld := _from_all(receipt):
+            raise _refusal("550 5.7.1", withheld, Reason.SUPPRESSED)
         return _taken(receipt)
 
     def _known(self) -> Login:
@@ -191,19 +197,42 @@ class Submission:
             await self._tls.close(grace)
 
 
+def may_be_probed(entry: Suppression) -> bool:
+    """Whether a login code could still go there; the weightiest entry is asked."""
+    return entry.reason is Why.SOFT_BOUNCE
+
+
 def _taken(receipt: Receipt) -> str:
-    withheld = [
-        f"{one['recipient']} ({one['suppression']['reason']})"
-        for one in receipt.answer["deliveries"]
-        if "suppression" in one
-    ]
-    named = f"; suppressed: {', '.join(withheld)}" if withheld else ""
+    named = "".join(
+        f"; {word}: {', '.join(found)}"
+        for word, key in (("suppressed", "suppression"), ("put off", "put_off"))
+        if (found := [_named(one, one[key]) for one in receipt.answer["deliveries"] if key in one])
+    )
     return _line("250 2.0.0", f"{receipt.answer['id']} accepted{named}")
 
 
+def _named(delivery: Mapping[str, Any], why: Mapping[str, Any]) -> str:
+    return f"{delivery['recipient']} ({why['reason']})"
+
+
+def _from_all(receipt: Receipt) -> str:
+    """Why the message goes to nobody; nothing where it goes to somebody."""
+    deliveries = receipt.answer["deliveries"]
+    if not deliveries or any("suppression" not in one for one in deliveries):
+        return ""
+    if len(deliveries) > 1:
+        return f"suppressed: {', '.join(_named(one, one['suppression']) for one in deliveries)}"
+    why = deliveries[0]["suppression"]
+    return _why(why["reason"], why["since"], why["until"], why["evidence"])
+
+
 def _suppressed(entry: Suppression) -> str:
-    until = "" if entry.until is None else f" until {iso(entry.until)}"
-    return f"suppressed: {entry.reason.value} since {iso(entry.since)}{until}: {entry.evidence}"
+    return _why(entry.reason.value, entry.since, entry.until, entry.evidence)
+
+
+def _why(reason: str, since: float, until: float | None, evidence: str) -> str:
+    end = "" if until is None else f" until {iso(until)}"
+    return f"suppressed: {reason} since {iso(since)}{end}: {evidence}"
 
 
 def _refusal(code: str, text: str, reason: Reason = Reason.SYNTAX) -> CommandError:

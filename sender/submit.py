@@ -1,8 +1,9 @@
 """Submission: the commit that is Carom's promise.
 
 One transaction writes the message once, its body once and a delivery for each recipient.  A
-recipient on the suppression list enters as `suppressed` and is named in the answer.  202 (HTTP)
-and 250 (SMTP) are said after COMMIT, never before.
+recipient on the suppression list, or over its stream's cap, enters as `suppressed` and is named in
+the answer; one that the cap lets have it later is put off till then, and the answer says so.
+202 (HTTP) and 250 (SMTP) are said after COMMIT, never before.
 
 Many submissions share one transaction (`submit` takes a sequence): the fsync is the price of a
 promise, and a crowd can share it.
@@ -16,12 +17,15 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
-from analysis import half_open
+from analysis import cohorts, half_open
 from analysis.events import announce, event
 from analysis.lifecycle import State
 from analysis.schema import bodies, deliveries, idempotency, messages
 from analysis.store import IN_LIMIT, chunks, insert_once
 from analysis.suppression import Question, Reason, Suppression, ask
+from sender import caps
+from sender.allowances import Rate
+from sender.caps import Over
 
 RANKS = {"otp": 0, "transactional": 1, "bulk": 2}
 """Strict priority of the classes: a login code never waits behind a newsletter."""
@@ -58,6 +62,8 @@ class Submission:
     metadata: dict[str, Any]
     idempotency: Idempotency | None = None
     require_tls: bool = False  # only where the receiver's certificate holds
+    cap: Rate | None = None  # the most that one recipient gets in this stream
+    probe: str | None = None  # placement | canary: our own
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +80,9 @@ def submit(tx: Connection, submissions: Sequence[Submission], now: float) -> lis
     earlier, twins = _answered(tx, submissions)
     fresh = [s for s in submissions if s.id not in earlier and s.id not in twins]
     withheld = _withheld(tx, fresh, now)
-    answers = {s.id: _answer(s, withheld) for s in fresh}
-    _write(tx, fresh, withheld, now)
+    over = _over(tx, fresh, withheld, now)
+    answers = {s.id: _answer(s, withheld, over, now) for s in fresh}
+    _write(tx, fresh, withheld, over, now)
     _remember(tx, fresh, answers)
     return [
         earlier.get(s.id) or Receipt(answers[twins.get(s.id, s.id)], replayed=s.id in twins)
@@ -168,11 +175,36 @@ def _probes(
     return half_open.admit(tx, wishes, now)
 
 
-def _answer(submission: Submission, withheld: dict[str, Suppression]) -> dict[str, Any]:
+def _over(
+    tx: Connection, submissions: Sequence[Submission], withheld: dict[str, Suppression], now: float
+) -> dict[str, Over]:
+    """Delivery id -> what the stream's cap says, where it does not let it go at once."""
+    wishes = [
+        caps.Wish(r.delivery_id, r.address_hash, s.stream, s.cap, _first(s), s.deadline)
+        for s in submissions
+        if s.cap is not None
+        for r in s.recipients
+        if r.delivery_id not in withheld
+    ]
+    return caps.check(tx, wishes, now)
+
+
+def _first(submission: Submission) -> float:
+    """When it may be sent, as far as its sender is concerned."""
+    return submission.created_at if submission.send_at is None else submission.send_at
+
+
+def _answer(
+    submission: Submission,
+    withheld: dict[str, Suppression],
+    over: dict[str, Over],
+    now: float,
+) -> dict[str, Any]:
     return {
         "id": submission.id,
         "deliveries": [
             _delivery_answer(recipient, withheld.get(recipient.delivery_id))
+            | caps.answer(over.get(recipient.delivery_id), submission.stream, now)
             for recipient in submission.recipients
         ],
     }
@@ -196,7 +228,11 @@ def _delivery_answer(recipient: Recipient, entry: Suppression | None) -> dict[st
 
 
 def _write(
-    tx: Connection, submissions: Sequence[Submission], withheld: dict[str, Suppression], now: float
+    tx: Connection,
+    submissions: Sequence[Submission],
+    withheld: dict[str, Suppression],
+    over: dict[str, Over],
+    now: float,
 ) -> None:
     if not submissions:
         return
@@ -204,6 +240,7 @@ def _write(
     tx.execute(insert(bodies), [{"message_id": s.id, "content": s.content} for s in submissions])
     rows = [
         _delivery_row(s, r, withheld.get(r.delivery_id), now)
+        | caps.columns(over.get(r.delivery_id), now)
         for s in submissions
         for r in s.recipients
     ]
@@ -215,12 +252,22 @@ def _write(
             at=now,
             message_id=row["message_id"],
             delivery_id=row["id"],
-            data={"recipient": row["recipient"], "reason": withheld[row["id"]].reason.value},
+            data={"recipient": row["recipient"], "reason": row["rule"].partition("/")[2]},
         )
         for row in rows
-        if row["id"] in withheld
+        if row["state"] == State.SUPPRESSED
     ]
     announce(tx, noted)
+    cohorts.note(tx, _marks(rows))
+
+
+def _marks(rows: Sequence[dict[str, Any]]) -> list[cohorts.Mark]:
+    return [
+        mark
+        for row in rows
+        if row["probe"] is None
+        for mark in cohorts.settled(row["next_at"], row["stream"], row["provider"], row["state"])
+    ]
 
 
 def _message_row(s: Submission) -> dict[str, Any]:
@@ -254,12 +301,13 @@ def _delivery_row(
         "rank": RANKS[s.class_],
         "state": state.value,
         "created_at": s.created_at,
-        "next_at": s.created_at if s.send_at is None else s.send_at,
+        "next_at": _first(s),
         "deadline": s.deadline,
         "attempts": 0,
         "epoch": 0,
         "provider": "other",
         "return_path": r.return_path,
+        "probe": s.probe,
         "settled_at": None if entry is None else now,
         "reply": None if entry is None else entry.evidence,
         "category": None if entry is None else entry.category,

@@ -31,6 +31,7 @@ class Throttle:
     allowance: Allowance
     limit: float = field(init=False)  # conversations; 1 to the allowance
     under_way: int = 0
+    ease: float = 1.0  # what is left of the allowance while there is trouble with the provider
     until: float = 0.0  # suspended until
     why: str = ""  # what suspended it
     _quick: float = 0.0  # below this the limit recovers by one for each message
@@ -47,24 +48,29 @@ class Throttle:
     def suspended(self, now: float) -> bool:
         return now < self.until
 
+    @property
+    def places(self) -> int:
+        """Conversations at once: what was learnt, eased; one is always left, to hear of the end."""
+        return max(1, int(self.limit * self.ease))
+
     def room(self, now: float) -> int:
         """Conversations that may begin now."""
         if self.suspended(now):
             return 0
-        return max(0, int(min(int(self.limit) - self.under_way, self.tokens(now))))
+        return max(0, int(min(self.places - self.under_way, self.tokens(now))))
 
     def tokens(self, now: float) -> float:
         """Messages that the rate allows now; may be less than none."""
         rate = self.allowance.rate
         if rate is None:
             return self._most
-        earned = max(0.0, now - self._filled_at) * rate.count / rate.seconds
+        earned = max(0.0, now - self._filled_at) * rate.count * self.ease / rate.seconds
         return min(self._most, self._tokens + earned)
 
     def next_token(self, now: float) -> float:
         """Seconds until the rate allows another message."""
         rate, lack = self.allowance.rate, 1.0 - self.tokens(now)
-        return 0.0 if rate is None or lack <= 0 else lack * rate.seconds / rate.count
+        return 0.0 if rate is None or lack <= 0 else lack * rate.seconds / rate.count / self.ease
 
     def begin(self, now: float) -> int:
         """Take a place; returns the wave it belongs to, for `slower` and `silent`."""

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 DAY = 86_400.0
+PROBE = "tls-report"
+"""What a delivery of such a report is marked as: our own, and not to be reported on."""
 MOST = 20_000
 """Rows kept between two drains."""
 

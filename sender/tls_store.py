@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import Connection, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from analysis.schema import tls_policies, tls_results
+from analysis.schema import tls_policies, tls_reports_sent, tls_results
 from analysis.store import Store, StoreUnavailable, chunks, upsert
 from sender.mta_sts import MAX_AGE, Mode, Policy
 from sender.sts_policies import Kept, StsPolicies
@@ -97,9 +97,12 @@ def add_results(tx: Connection, rows: Mapping[Row, int]) -> None:
         tx.execute(statement, [dict(zip(names, each, strict=True)) for each in chunk])
 
 
-def results(tx: Connection, day: int) -> dict[Row, int]:
-    """What was counted on a day, for the reports of it."""
-    rows = tx.execute(select(tls_results).where(tls_results.c.day == day))
+def results(tx: Connection, day: int, domain: str | None = None) -> dict[Row, int]:
+    """What was counted on a day, of one domain where it is named, for the reports of it."""
+    query = select(tls_results).where(tls_results.c.day == day)
+    if domain is not None:
+        query = query.where(tls_results.c.domain == domain)
+    rows = tx.execute(query)
     return {
         Row(row.day, row.domain, Kind(row.kind), row.mx, Failing(row.result)): row.sessions
         for row in rows
@@ -111,6 +114,7 @@ def forget(tx: Connection, now: float) -> None:
     at most, which is when nobody can ask about them any more."""
     day = int(now // DAY) - KEEP_DAYS
     tx.execute(delete(tls_results).where(tls_results.c.day < day))
+    tx.execute(delete(tls_reports_sent).where(tls_reports_sent.c.day < day))
     tx.execute(delete(tls_policies).where(tls_policies.c.fetched_at < now - MAX_AGE))
 
 

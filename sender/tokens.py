@@ -47,11 +47,14 @@ class Purpose(StrEnum):
     OPEN = "open"
     CLICK = "click"
     FEEDBACK = "feedback"
+    PROBE = "probe"
+    CANARY = "canary"
 
 
 PREFIXES: dict[Purpose, tuple[str, ...]] = {
     Purpose.BOUNCE: ("b+",),
     Purpose.UNSUBSCRIBE: ("unsubscribe+", "u+"),
+    Purpose.CANARY: ("canary+",),
 }
 """Local parts by purpose: the first is written, all are read.  Other purposes live in URLs."""
 
@@ -149,6 +152,14 @@ class Tokens:
     def read_unsubscribe_address(self, local_part: str, now: float) -> Token | Refusal:
         """Read the local part that a request to unsubscribe was sent to."""
         return self._read_local_part(Purpose.UNSUBSCRIBE, local_part, now)
+
+    def canary_address(self, canary_id: str, domain: str, *, expires: float) -> str:
+        """Return an address that always bounces, `canary+<token>@domain`."""
+        return self._address(Purpose.CANARY, canary_id, domain, expires)
+
+    def read_canary_address(self, local_part: str, now: float) -> Token | Refusal:
+        """Read the local part that a probe of the bounce loop was sent to."""
+        return self._read_local_part(Purpose.CANARY, local_part, now)
 
     def _address(self, purpose: Purpose, subject_id: str, domain: str, expires: float) -> str:
         token = self.issue(purpose, subject_id, expires=expires)

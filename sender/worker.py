@@ -4,32 +4,44 @@ One loop a process.  It claims no more than it has free places for, so that what
 way at once and a crash gives back at most `concurrency` deliveries.  The poll is the truth;
 `wake` is a hint from whoever has just committed something due.
 
+What came of an attempt is written however long the database is away.  Where a record cannot be
+written for another reason, it is written without the remote host's words, which are all in it that
+we did not make; should that fail too, the claim is given back and waits longer each time.
+
 Stopping: no new claims, running attempts may finish within the grace, the rest are cancelled and
-given back by their leases.
+given back.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
 
 import structlog
 from sqlalchemy import Connection
 
 from analysis import suppression
 from analysis.batch import Batch
+from analysis.reply import Reply
 from analysis.store import Store, StoreUnavailable
-from sender import queue
+from sender import leases, queue, unsent
 from sender.delivery import Attempts
 from sender.pacing import Pacing
 from sender.places import Places
-from sender.queue import Claim, Expired
+from sender.queue import Claim
 from sender.record import Record, record
+from sender.unsent import Expired
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
+
+UNRECORDED = 60.0
+"""Seconds that a claim waits whose end could not be written; twice as long at each further try."""
+UNRECORDED_MOST = 6 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +101,7 @@ class Worker:
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set."""
-        await self._give_back()
+        await self.take_back()
         keeper = asyncio.create_task(self._keep())
         try:
             while not stop.is_set():
@@ -101,16 +113,17 @@ class Worker:
             keeper.cancel()
             await asyncio.gather(keeper, return_exceptions=True)
 
-    async def _give_back(self) -> None:
+    async def take_back(self) -> None:
         """What processes of this machine held when they died is free again."""
 
         def reclaim(tx: Connection) -> int:
-            dead = [node for node in queue.holders(tx) if self._gone(node)]
-            return queue.reclaim(tx, now=self._clock(), nodes=dead, limit=100_000)
+            dead = [node for node in leases.holders(tx) if self._gone(node)]
+            return leases.reclaim(tx, now=self._clock(), nodes=dead, limit=100_000)
 
         try:
             if count := await self._store.write(reclaim):
-                log.info("reclaimed deliveries of an earlier run", count=count)
+                log.info("took back what dead processes held", count=count)
+                self.wake()
         except StoreUnavailable as error:
             log.warning("nothing reclaimed: the database is unavailable", error=str(error))
 
@@ -179,6 +192,10 @@ class Worker:
         started = self._clock()
         try:
             done = await self._attempts.attempt(claim)
+        except StoreUnavailable as error:
+            # Nothing was sent yet: this is no attempt and must not use up a step of the schedule.
+            log.warning("cannot prepare: the database is unavailable", error=str(error))
+            done = self._attempts.waits(claim, started)
         except Exception:
             # Our own fault must not lose the delivery nor stop the others: it is tried again.
             log.exception("an attempt failed by our own fault", delivery=claim.delivery_id)
@@ -186,19 +203,23 @@ class Worker:
         await self._put(done)
 
     async def _put(self, done: Record) -> None:
-        """Record, however long the database is away: forgetting a 250 would send twice."""
-        pause = 0.1
-        while True:
+        for version in (done, _without_words(done)):
             try:
-                ours = await self._records.put(done)
-            except StoreUnavailable as error:
-                log.warning("cannot record yet: the database is unavailable", error=str(error))
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 5.0)
-                continue
-            if ours:
-                self._observer.attempted(done)
-            return
+                if await _insist(lambda version=version: self._records.put(version)):  # type: ignore[misc]
+                    self._observer.attempted(done)
+            except Exception:
+                # A fault of ours, in what is written or in who hears of it: nobody else may suffer.
+                log.exception("an attempt could not be recorded", delivery=done.claim.delivery_id)
+            else:
+                return
+        wait = min(UNRECORDED * 2 ** min(done.claim.epoch, 20), UNRECORDED_MOST)
+        await _insist(lambda: self._release([done.claim], wait))
+
+    async def _release(self, claims: Sequence[Claim], wait: float = 0.0) -> None:
+        now, held = self._clock(), [(claim.delivery_id, claim.epoch) for claim in claims]
+        await self._store.write(
+            lambda tx: leases.release(tx, held=held, now=now, due_at=now + wait)
+        )
 
     async def _write(self, records: Sequence[Record]) -> list[bool]:
         now = self._clock()
@@ -213,12 +234,12 @@ class Worker:
             now = self._clock()
             try:
                 await self._store.write(
-                    lambda tx, held=held, now=now: queue.renew(  # type: ignore[misc]
+                    lambda tx, held=held, now=now: leases.renew(  # type: ignore[misc]
                         tx, held=held, until=now + self._pace.lease
                     )
                 )
-                await self._store.write(lambda tx, now=now: queue.reclaim(tx, now=now))  # type: ignore[misc]
-                late = await self._store.write(lambda tx, now=now: queue.expire(tx, now=now))  # type: ignore[misc]
+                await self._store.write(lambda tx, now=now: leases.reclaim(tx, now=now))  # type: ignore[misc]
+                late = await self._store.write(lambda tx, now=now: unsent.expire(tx, now=now))  # type: ignore[misc]
                 for one in late:
                     self._observer.expired(one)
             except StoreUnavailable as error:
@@ -227,7 +248,30 @@ class Worker:
     async def _finish(self) -> None:
         if self._active:
             await asyncio.wait(set(self._active), timeout=self._pace.grace)
-        for task in set(self._active):
+        left = dict(self._active)
+        for task in left:
             task.cancel()
-        await asyncio.gather(*self._active, return_exceptions=True)
+        await asyncio.gather(*left, return_exceptions=True)
         await self._records.close()
+        try:
+            await self._release(list(left.values()))
+        except StoreUnavailable as error:
+            log.warning("claims are left to their leases", count=len(left), error=str(error))
+
+
+async def _insist(write: Callable[[], Awaitable[T]]) -> T:
+    """Write, however long the database is away: forgetting a 250 would send twice."""
+    pause = 0.1
+    while True:
+        try:
+            return await write()
+        except StoreUnavailable as error:
+            log.warning("cannot record yet: the database is unavailable", error=str(error))
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 5.0)
+
+
+def _without_words(done: Record) -> Record:
+    """The same outcome, with nothing in it that a remote host wrote."""
+    words = Reply(done.reply.code, None, "the answer could not be stored", done.reply.stage)
+    return replace(done, reply=words, verdict=replace(done.verdict, evidence=""), address="")

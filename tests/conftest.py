@@ -1,9 +1,9 @@
 """Fixtures of every test: the two databases, the real mail servers, free ports.
 
-A test names the server it needs by a marker (`postgres`, `postfix`, `exim`); asking for one of the
-fixtures below sets the marker by itself.  Where the server is missing the test is skipped with the
-reason; with CI=true it fails instead.  Tests that start a mail server share one xdist worker, so
-that two cores never run several of them.
+A test names the server it needs by a marker (`postgres`, `postfix`, `exim`, `dovecot`); asking for
+one of the fixtures below sets the marker by itself.  Where the server is missing the test is
+skipped with the reason; with CI=true it fails instead.  Tests that start a mail
+server share one xdist worker, so that two cores never run several of them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from hypothesis import settings
 from analysis import migrate
 from analysis.store import Store, open_store
 from tests import servers
-from tests.servers import exim, postfix, postgres, signed_dns
+from tests.servers import dovecot, exim, postfix, postgres, signed_dns
 
 _S = TypeVar("_S", bound=servers.Server)
 
@@ -36,6 +36,7 @@ _MISSING: dict[str, Callable[[], str | None]] = {
     "postgres": postgres.missing,
     "postfix": postfix.missing,
     "exim": exim.missing,
+    "dovecot": dovecot.missing,
     "dnssec": signed_dns.missing,
 }
 _FIXTURE_NEEDS = {
@@ -43,9 +44,10 @@ _FIXTURE_NEEDS = {
     "durable_postgres_server": "postgres",
     "start_postfix": "postfix",
     "start_exim": "exim",
+    "start_dovecot": "dovecot",
     "start_signed_dns": "dnssec",
 }
-_SHARE_A_WORKER = ("postfix", "exim")
+_SHARE_A_WORKER = ("postfix", "exim", "dovecot")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -191,6 +193,12 @@ def start_postfix(request: pytest.FixtureRequest) -> Iterator[Callable[..., post
 def start_exim(request: pytest.FixtureRequest) -> Iterator[Callable[..., exim.Exim]]:
     """`start_exim(accept_then_bounce={...}, ...)`: a started Exim."""
     yield from _starter(request, exim.Exim)
+
+
+@pytest.fixture
+def start_dovecot(request: pytest.FixtureRequest) -> Iterator[Callable[..., dovecot.Dovecot]]:
+    """`start_dovecot(users={"ann@seed.example": SIEVE}, ...)`: a started Dovecot."""
+    yield from _starter(request, dovecot.Dovecot)
 
 
 @pytest.fixture

@@ -9,11 +9,30 @@ time.  Addresses are compared by `address_hash`, the SHA-256 of `analysis.addres
 
 from __future__ import annotations
 
+from analysis.schema.aggregate import (
+    aggregate_reports,
+    dmarc_rows,
+    dmarc_sources,
+    tls_reports_sent,
+    tls_rows,
+)
 from analysis.schema.columns import Json, Serial, Ulid, metadata
 from analysis.schema.duties import duties
+from analysis.schema.incidents import (
+    blocklistings,
+    held_suppressions,
+    incidents,
+    refusals,
+    reputation,
+    tallies,
+)
+from analysis.schema.measures import cohort_changes, cohorts, counters
 from analysis.schema.outbound_tls import tls_policies, tls_results
+from analysis.schema.people import console_links, console_sessions
+from analysis.schema.placement import canaries, placements
 from analysis.schema.receiving import raw_inbound, reports, unknown_replies
 from analysis.schema.records import api_keys, audit, events, idempotency
+from analysis.schema.routing import warmup_counts
 from analysis.schema.sending import attempts, bodies, deliveries, messages
 from analysis.schema.standing import soft_bounces, suppressions
 
@@ -21,21 +40,40 @@ __all__ = [
     "Json",
     "Serial",
     "Ulid",
+    "aggregate_reports",
     "api_keys",
     "attempts",
     "audit",
+    "blocklistings",
     "bodies",
+    "canaries",
+    "cohort_changes",
+    "cohorts",
+    "console_links",
+    "console_sessions",
+    "counters",
     "deliveries",
+    "dmarc_rows",
+    "dmarc_sources",
     "duties",
     "events",
+    "held_suppressions",
     "idempotency",
+    "incidents",
     "messages",
     "metadata",
+    "placements",
     "raw_inbound",
+    "refusals",
     "reports",
+    "reputation",
     "soft_bounces",
     "suppressions",
+    "tallies",
     "tls_policies",
+    "tls_reports_sent",
     "tls_results",
+    "tls_rows",
     "unknown_replies",
+    "warmup_counts",
 ]

@@ -29,7 +29,7 @@ raw_inbound = Table(
     Column("recipient", Text, nullable=False),
     Column(
         "purpose", String(16), nullable=False
-    ),  # bounce | fbl | unsubscribe | abuse | postmaster
+    ),  # bounce | fbl | unsubscribe | abuse | postmaster | dmarc | tls
     Column("subject_id", Ulid),  # the delivery that the recipient's token vouches for
     Column("content", LargeBinary, nullable=False),
     Column("state", String(8), nullable=False),  # new | read | aside
@@ -44,6 +44,12 @@ raw_inbound = Table(
         "lease_until",
         sqlite_where=text("state = 'new'"),
         postgresql_where=text("state = 'new'"),
+    ),
+    Index(
+        "ix_raw_inbound_puzzling",
+        "id",
+        sqlite_where=text("understood = 0"),
+        postgresql_where=text("understood = false"),
     ),
     Index("ix_raw_inbound_received", "received_at"),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Double, Index, LargeBinary, String, Table, Text
+from sqlalchemy import Column, Double, Index, LargeBinary, String, Table, Text, text
 
 from analysis.schema.columns import Json, Serial, Ulid, metadata
 
@@ -16,6 +16,12 @@ events = Table(
     Column("delivery_id", Ulid),
     Column("data", Json, nullable=False),
     Index("ix_events_message", "message_id"),
+    Index(
+        "ix_events_delivery",
+        "delivery_id",
+        sqlite_where=text("message_id IS NULL"),
+        postgresql_where=text("message_id IS NULL"),
+    ),
     Index("ix_events_at", "at"),
     sqlite_autoincrement=True,  # a cursor must never be given out twice
 )

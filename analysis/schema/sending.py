@@ -36,6 +36,14 @@ messages = Table(
     Column("metadata", Json, nullable=False),
     Column("require_tls", Boolean, nullable=False, server_default=false()),
     Index("ix_messages_header_message_id", "header_message_id"),
+    Index("ix_messages_created_at", "created_at"),
+    Index(
+        "ix_messages_send_at",
+        "send_at",
+        sqlite_where=text("send_at IS NOT NULL"),
+        postgresql_where=text("send_at IS NOT NULL"),
+    ),
+    Index("ix_messages_subject", text("lower(substr(subject, 1, 60))"), "id"),
 )
 
 bodies = Table(
@@ -64,7 +72,8 @@ deliveries = Table(
     Column("lease_until", Double),
     Column("node", String(64)),
     Column("provider", String(32), nullable=False),
-    Column("return_path", Text, nullable=False),  # VERP, the same on every try
+    Column("return_path", Text, nullable=False),  # VERP, the same on every try; empty: null sender
+    Column("probe", String(16)),  # placement | canary: our own mail, which counts as nobody's
     Column("settled_at", Double),  # when the state was reached that it is in, unless pending
     Column("accepted_at", Double),  # when the next host took it, whatever came later
     # the newest answer and what it means, so that explaining needs no search

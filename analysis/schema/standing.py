@@ -25,6 +25,7 @@ suppressions = Table(
     Column("probed_at", Double),  # when a login code was last let through ...
     Column("probed_by", Ulid),  # ... by this delivery
     Index("ix_suppressions_since", "since", "address_hash"),
+    Index("ix_suppressions_reason", "reason", "since", "address_hash"),
 )
 
 soft_bounces = Table(

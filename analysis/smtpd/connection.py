@@ -5,6 +5,9 @@ command loop are replaced here, because they answer our own faults with 500 and 
 exception, wait for ever in `transport.close()`, know no limit on connections or sessions, log what
 clients say, and cancel the work on a message when its sender half-closes.
 
+Replies to commands that came together leave together where RFC 2920 section 3.2 wants it so: those
+to MAIL, RCPT and RSET wait while another whole command is there to be obeyed.
+
 Promises: every way out gives the slot back; a socket is closed for certain `linger_seconds` after
 the last words, also towards a client that never reads; our trouble is 451 in words that say
 nothing of it.
@@ -29,6 +32,8 @@ from analysis.smtpd.path import CommandError
 log = structlog.get_logger()
 
 TROUBLE = "451 4.3.0 Temporary trouble here, try later"
+_GROUPED = frozenset({"MAIL", "RCPT", "RSET"})
+"""Commands whose replies may wait for the next one's: RFC 2920 section 3.2."""
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -71,6 +76,8 @@ class Connection(SMTP):
         self._inside = False
         self._storing = False
         self._reading_content = False
+        self._grouped = False  # the command in work is one of `_GROUPED`
+        self._unsaid = b""  # replies that wait for the next one: fewer than commands are allowed
         self._last_words: str | None = None  # set once it is to end
         self._errors = self._commands = self._received = self._received_before = 0
         self._window = 0.0
@@ -124,7 +131,7 @@ class Connection(SMTP):
         if self._storing or (patiently and self._reading_content):
             return
         if not self.transport.is_closing() and self.transport.get_write_buffer_size() == 0:
-            self._writer.write(last_words.encode() + b"\r\n")
+            self._writer.write(self._unsaid + last_words.encode() + b"\r\n")
         self._hang_up()
 
     def abort(self) -> None:
@@ -180,9 +187,12 @@ class Connection(SMTP):
             self._hang_up()
 
     async def _serve_command(self) -> None:
+        self._grouped = False
         try:
             verb, _, argument = (await self._read_line()).partition(" ")
-            command = self._smtp_methods.get(verb.upper(), _unknown_command)
+            verb = verb.upper()
+            self._grouped = verb in _GROUPED
+            command = self._smtp_methods.get(verb, _unknown_command)
             await command(argument.strip(" "))
         except CommandError as refusal:
             self._house.observe(refusal.reason)
@@ -223,11 +233,18 @@ class Connection(SMTP):
             self._last_words = "421 4.7.0 Too many errors or idle commands, good bye"
 
     async def push(self, status: str | bytes) -> None:
-        """Write a reply, whose lines are split by CRLF, and wait while the client does not read."""
+        """Write a reply, whose lines are split by CRLF, and wait while the client does not read.
+
+        One that may leave with the next is kept until then.
+        """
         reply = status.encode("ascii", "replace") if isinstance(status, str) else status
         if reply.startswith(b"5"):
             self._errors += 1
-        self._writer.write(reply + b"\r\n")
+        self._unsaid += reply + b"\r\n"
+        if self._grouped and b"\n" in self._reader._buffer:  # type: ignore[attr-defined]
+            return
+        self._writer.write(self._unsaid)
+        self._unsaid = b""
         await self._writer.drain()
 
     async def handle_exception(self, error: Exception) -> str:

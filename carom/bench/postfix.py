@@ -1,4 +1,5 @@
-"""The peer of `carom bench send`: Postfix, and OpenDKIM where it is there, doing the same work.
+"""The peer of `carom bench send` and `submit`: Postfix, and OpenDKIM where it is there, doing the
+same work.
 
 One instance on free loopback ports with a queue of its own: takes mail over SMTP, makes it durable,
 has it signed by RSA-2048 and hands it to the sink.  What holds Postfix back by default (connections
@@ -72,6 +73,9 @@ smtpd_client_connection_count_limit = 0
 smtpd_milters = {milter}
 """
 
+_HOLD = "smtpd_client_restrictions = check_client_access static:hold\n"
+"""What is taken stays where it is: acceptance alone is measured."""
+
 _OPENDKIM = """\
 Mode s
 Canonicalization relaxed/relaxed
@@ -109,6 +113,16 @@ def deliveries_per_second(sink: int, *, messages: int, octets: int) -> float:
             return messages / (time.perf_counter() - started)
 
 
+@contextmanager
+def accepting() -> Iterator[int]:
+    """An instance that makes mail durable and does nothing else with it; its port."""
+    with tempfile.TemporaryDirectory(prefix="carom-peer-") as folder:
+        home = Path(folder)
+        home.chmod(0o755)
+        with _postfix(home, stage.free_port(), "", _HOLD) as port:
+            yield port
+
+
 def _hand_in(port: int, messages: int, octets: int) -> None:
     """As many connections as Carom's own clients have, each message to one recipient."""
     subprocess.run(  # noqa: S603
@@ -135,14 +149,14 @@ def _files(folder: Path) -> bool:
 
 
 @contextmanager
-def _postfix(home: Path, sink: int, milter: str) -> Iterator[int]:
+def _postfix(home: Path, sink: int, milter: str, more: str = "") -> Iterator[int]:
     """A running instance; its port."""
     port = stage.free_port()
     for name in ("queue", "data"):
         (home / name).mkdir()
     shutil.chown(home / "data", ACCOUNT)
     main = _MAIN.format(home=home, account=ACCOUNT, sink=sink, milter=milter)
-    _write_settled(home / "main.cf", main)
+    _write_settled(home / "main.cf", main + more)
     _write_settled(home / "master.cf", _MASTER.format(port=f"127.0.0.1:{port}"))
     subprocess.run(  # noqa: S603
         [_program("postfix"), "-c", str(home), "start"],

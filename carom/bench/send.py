@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -29,20 +30,27 @@ def bench() -> list[Figure]:
     with stage.sink() as port:
         if port is None:
             return [Figure("send", "deliveries", 0.0, "/s", "smtp-sink", None)]
-        limit = signatures_per_second()
-        rate = run(_deliveries_per_second(port))
-        name, peer = _peer(port)
-        what = "deliveries, RSA and Ed25519"
-        figures = [
-            Figure("send", what, rate, "/s", "all cores signing RSA", limit),
-            Figure("send", what, rate, "/s", name, peer),
-        ]
-        with postgres.database() as url:
-            if url is None:
-                note = f"no PostgreSQL here, and {postgres.VARIABLE} names none; skipped"
-                return [*figures, Figure("send", f"{what}, PostgreSQL", 0.0, "/s", note=note)]
-            rate = run(_deliveries_per_second(port, CAROM_DATABASE__URL=url))
-            return [*figures, Figure("send", f"{what}, PostgreSQL", rate, "/s", name, peer)]
+        limit = "all cores signing RSA", signatures_per_second()
+        peer = _peer(port)
+        figures = []
+        for processes in sorted({1, os.cpu_count() or 1}):
+            what = f"deliveries, RSA and Ed25519, {processes} sending"
+            settings = {"CAROM_SENDER__PROCESSES": str(processes)}
+            rate = run(_deliveries_per_second(port, **settings))
+            figures += [Figure("send", what, rate, "/s", *other) for other in (limit, peer)]
+            figures.append(_on_postgres(port, f"{what}, PostgreSQL", peer, settings))
+        return figures
+
+
+def _on_postgres(
+    port: int, what: str, peer: tuple[str, float | None], settings: dict[str, str]
+) -> Figure:
+    with postgres.database() as url:
+        if url is None:
+            note = f"no PostgreSQL here, and {postgres.VARIABLE} names none; skipped"
+            return Figure("send", what, 0.0, "/s", note=note)
+        rate = run(_deliveries_per_second(port, CAROM_DATABASE__URL=url, **settings))
+        return Figure("send", what, rate, "/s", *peer)
 
 
 def _peer(port: int) -> tuple[str, float | None]:
@@ -74,12 +82,11 @@ def order(number: int) -> Order:
 
 
 async def _deliveries_per_second(port: int, **environ: str) -> float:
-    async with stage.engine(**sending_to(port), **environ) as engine:
+    async with stage.engine(**sending_to(port), **environ) as engine, stage.sending(engine):
         started = time.perf_counter()
-        async with stage.sending(engine):
-            await asyncio.gather(*(engine.intake.accept(order(n)) for n in range(MESSAGES)))
-            await stage.until(lambda: _all_delivered(engine))
-            return MESSAGES / (time.perf_counter() - started)
+        await asyncio.gather(*(engine.intake.accept(order(n)) for n in range(MESSAGES)))
+        await stage.until(lambda: _all_delivered(engine))
+        return MESSAGES / (time.perf_counter() - started)
 
 
 def sending_to(port: int) -> dict[str, str]:

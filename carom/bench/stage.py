@@ -20,15 +20,20 @@ from pathlib import Path
 from analysis import keys
 from carom import setup
 from carom.engine import Engine, build
+from carom.processes import keep
 from carom.roles import Role, running
 from carom.settings import Settings, load
 
 LOOPBACK = "127.0.0.1"
 
 
-def settings_in(folder: Path, **environ: str) -> Settings:
-    """A set-up as `carom init` writes it, on free ports, with these variables over it."""
-    file = setup.write(folder, setup.plan("bench.example"), secrets.token_bytes)
+def set_up(folder: Path) -> Path:
+    """A settings file as `carom init` writes it."""
+    return setup.write(folder, setup.plan("bench.example"), secrets.token_bytes)
+
+
+def settings_of(file: Path, **environ: str) -> Settings:
+    """A set-up on free ports, with these variables over it."""
     free = {
         f"CAROM_{name}": f"{LOOPBACK}:0"
         for name in ("API__LISTEN", "API__METRICS_LISTEN", "INGEST__LISTEN", "SUBMISSION__LISTEN")
@@ -40,20 +45,36 @@ def settings_in(folder: Path, **environ: str) -> Settings:
 async def engine(**environ: str) -> AsyncIterator[Engine]:
     """An engine of its own; the database is that of CAROM_DATABASE__URL, else a SQLite file."""
     with tempfile.TemporaryDirectory(prefix="carom-bench-") as folder:
-        async with await build(settings_in(Path(folder), **environ)) as made:
+        async with await build(settings_of(set_up(Path(folder)), **environ)) as made:
             yield made
 
 
 @asynccontextmanager
 async def sending(engine: Engine) -> AsyncIterator[None]:
-    """The sender of an engine at work."""
+    """The sender of an engine at work, in as many processes as its settings say, all begun."""
     stop = asyncio.Event()
-    worker = asyncio.create_task(engine.worker.serve(stop))
+    others = asyncio.create_task(keep(engine, stop))
     try:
+        await until(lambda: _all_begun(engine))
+        worker = asyncio.create_task(engine.worker.serve(stop))
         yield
     finally:
         stop.set()
-        await worker
+        await asyncio.gather(worker, others)
+
+
+async def _all_begun(engine: Engine) -> bool:
+    return engine.metrics.added.processes == engine.settings.sender.sharers - 1
+
+
+def delivered(engine: Engine) -> int:
+    """Deliveries that were counted, by whichever process; costs the database nothing."""
+    return sum(
+        int(sample.value)
+        for family in engine.metrics.added.collect()
+        for sample in family.samples
+        if sample.name == "carom_deliveries_total" and sample.labels["outcome"] == "delivered"
+    )
 
 
 async def until(happened: Callable[[], Awaitable[bool]], *, within: float = 120.0) -> None:

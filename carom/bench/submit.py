@@ -1,16 +1,21 @@
-"""`carom bench submit`: durable acceptance, against the disk's own speed of doing it."""
+"""`carom bench submit`: durable acceptance, against the disk's own speed of it, and Postfix."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
+import secrets
+import subprocess
+import sys
 import tempfile
 import time
 
-from carom.bench import stage
+from analysis import keys
+from carom.bench import postfix, stage
 from carom.bench.figure import Figure, share
-from carom.bench.send import order
+from carom.bench.send import BODY, OCTETS, order
+from carom.roles import Role, running
 from carom.runtime import run
 
 MESSAGES = 4_000
@@ -18,10 +23,13 @@ AT_ONCE = 500
 SYNCS = 200
 BATCHES = 100
 IN_BATCH = 100
+CLIENTS = 20
+LETTERS = 4_000
+TURNS = 2
 
 
 def bench() -> list[Figure]:
-    """Messages accepted per second in a crowd, one by one and over HTTP; one fsync a message."""
+    """Messages accepted per second in a crowd, one by one, over HTTP and over SMTP."""
     syncs = syncs_per_second()
     crowd = run(_accepted_per_second(MESSAGES, AT_ONCE))
     alone = run(_accepted_per_second(300, 1))
@@ -31,7 +39,50 @@ def bench() -> list[Figure]:
         Figure("submit", "accepted, one by one", alone, "/s", "one fsync a message", syncs),
         Figure("submit", "HTTP batches of 100", batches, "/s", "one fsync a message", syncs),
         Figure("submit", "HTTP, one each, p99 at 200/s", 1_000 * share(singles, 0.99), "ms"),
+        _over_smtp(),
     ]
+
+
+def _over_smtp() -> Figure:
+    """The same client hands the same mail to both, in turns; the best of each."""
+    what = f"SMTP, {CLIENTS} connections"
+    if why := postfix.missing():
+        rate = run(_submitted_per_second())
+        return Figure("submit", what, rate, "/s", f"Postfix, accepting only ({why})", None)
+    ours, theirs = [], []
+    for _ in range(TURNS):
+        with postfix.accepting() as port:
+            theirs.append(LETTERS / _hand_in(port))
+        ours.append(run(_submitted_per_second()))
+    return Figure("submit", what, max(ours), "/s", "Postfix, accepting only", max(theirs))
+
+
+async def _submitted_per_second() -> float:
+    key = keys.make("bench", ["send"], secrets.token_bytes)
+    async with stage.engine() as engine:
+        await engine.store.write(lambda tx: keys.add(tx, key.key, now=time.time()))
+        async with running(engine, {Role.API}) as state:
+            assert state.bound.submission is not None
+            seconds = await asyncio.to_thread(_hand_in, state.bound.submission, key.text)
+        return LETTERS / seconds
+
+
+def _hand_in(port: int, key: str = "") -> float:
+    """Seconds in which all of it was taken; see `carom.bench.submitter`."""
+    letter = (
+        "From: Shop <shop@bench.example>\r\nTo: user@d.example\r\nSubject: Your receipt\r\n"
+        f"Message-ID: <1@bench.example>\r\n\r\n{BODY[:OCTETS]}"
+    )
+    content = letter.replace("\r\n", "\n").rstrip("\n").replace("\n", "\r\n") + "\r\n"
+    asked = [str(port), str(CLIENTS), str(LETTERS), *filter(None, [key])]
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "carom.bench.submitter", *asked],
+        input=content.encode(),
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=postfix.GIVE_UP,
+    )
+    return float(done.stdout)
 
 
 async def _over_http() -> tuple[float, list[float]]:

@@ -32,13 +32,24 @@ def bench() -> list[Figure]:
         if port is None:
             return [Figure("urgent", "OTP p99", 0.0, "s", "smtp-sink", None)]
         waits = run(_codes(port))
-        runs = [[run(_others_per_second(port, stalled=s)) for s in (False, True)] for _ in range(2)]
-        free, held = map(max, zip(*runs, strict=True))  # the machine has other things to do
+        free, held = _best_of_each(port)
     return [
         Figure("urgent", f"OTP p50 at {RATE}/s, {BULK:,} bulk wait", share(waits, 0.50), "s"),
         Figure("urgent", f"OTP p99 at {RATE}/s, {BULK:,} bulk wait", share(waits, 0.99), "s"),
         Figure("urgent", "19 destinations, the 20th stalls", held, "/s", "none stalls", free),
     ]
+
+
+def _best_of_each(port: int) -> tuple[float, float]:
+    """The others' rate while none stalls, and while one does.
+
+    The best of four runs each, in the order ABBA ABBA: a machine that has other things to do, or
+    grows slower, then counts against neither.
+    """
+    rates: dict[bool, list[float]] = {False: [], True: []}
+    for stalled in (False, True, True, False) * 2:
+        rates[stalled].append(run(_others_per_second(port, stalled=stalled)))
+    return max(rates[False]), max(rates[True])
 
 
 async def _codes(port: int) -> list[float]:

@@ -75,7 +75,7 @@ def add(
         since=now,
         until=None if days is None else now + days * 86_400,
         evidence=why,
-        actor=_user(),
+        actor=user(),
     )
     with_store(load(config), lambda store: store.write(lambda tx: listing.suppress(tx, [entry])))
     typer.echo(f"{address} is suppressed from now on")
@@ -93,7 +93,7 @@ def remove(
     """Take an address off the list."""
     order = Lift(
         _hash(address),
-        actor=_user(),
+        actor=user(),
         why=why,
         at=time.time(),
         reasons=frozenset(Reason) if reason is None else frozenset({reason}),
@@ -164,7 +164,7 @@ def import_(
             file.read_bytes(),
             _kind(file),
             now=time.time(),
-            actor=_user(),
+            actor=user(),
             limits=settings.suppression_limits(),
         )
     except ValueError as error:
@@ -211,5 +211,6 @@ def _hash(address: str) -> bytes:
         raise UsageError(f"{address}: {error}") from error
 
 
-def _user() -> str:
+def user() -> str:
+    """Who acts, for the audit."""
     return f"{getpass.getuser()} (command line)"

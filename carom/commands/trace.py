@@ -13,9 +13,9 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import Connection, select
 
-from analysis import lookup
+from analysis import incident_view, incidents, lookup
 from analysis.address import AddressError, address_hash, parse
-from analysis.explain import explain
+from analysis.explain import Language, explain
 from analysis.schema import deliveries
 from analysis.suppression import standing
 from carom.commands import ConfigOption, JsonOption
@@ -70,12 +70,10 @@ def _message(tx: Connection, given: str) -> dict[str, Any]:
 
 def _address(tx: Connection, address: str, hashed: bytes, now: float, lang: str) -> dict[str, Any]:
     entries = standing(tx, [hashed], now).get(hashed, [])
-    told = explain(
-        address,
-        lookup.newest_delivery(tx, hashed),
-        entries,
-        lang="zh" if lang == "zh" else "en",
-    )
+    newest = lookup.newest_delivery(tx, hashed)
+    language: Language = "zh" if lang == "zh" else "en"
+    told = explain(address, newest, entries, lang=language, now=now)
+    told["incident"] = incident_view.told(incidents.awaited(tx, newest), language)
     return {**told, "recent": lookup.search(tx, address_hash=hashed, limit=RECENT)}
 
 
@@ -121,7 +119,10 @@ def _why(fact: dict[str, Any]) -> str:
 
 
 def _show_address(found: dict[str, Any]) -> None:
+    typer.echo(found["sentence"])
     typer.echo(f"{found['recipient']}: {found['verdict']}. {found['cause']}")
+    if found["incident"]:
+        typer.echo(f"  {found['incident']['text']}")
     if found["evidence"]:
         typer.echo(f"  evidence: {found['evidence']}")
     if found["next_attempt"]:

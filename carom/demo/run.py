@@ -24,9 +24,12 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from analysis import sessions
 from analysis.address import parse, parse_mailbox
+from analysis.keys import SCOPES
 from analysis.lifecycle import PENDING, State
 from analysis.lookup import accounts
+from analysis.sessions import Guest
 from carom import setup
 from carom.demo import show
 from carom.demo.cast import addresses
@@ -74,7 +77,7 @@ async def demo(messages: int, serve: bool, console: Console) -> bool:
                 books,
                 seconds=time.monotonic() - started,
                 copies=sink.taken.total(),
-                places=_places(state.bound, key) if serve else {},
+                places=await _places(engine, state.bound, key) if serve else {},
             )
             await sink.close()
             if serve:
@@ -161,8 +164,13 @@ async def _watch(
         await asyncio.sleep(0.2)
 
 
-def _places(bound: Bound, key: str) -> dict[str, str]:
+async def _places(engine: Engine, bound: Bound, key: str) -> dict[str, str]:
+    token = sessions.new_token(secrets.token_bytes)
+    guest = Guest("the demo", frozenset(SCOPES))
+    now = engine.clock()
+    await engine.store.write(lambda tx: sessions.make_link(tx, token, guest, now=now))
     return {
+        "console": f"http://127.0.0.1:{bound.api}/console/link/{token}  (once, in 10 minutes)",
         "API": f"http://127.0.0.1:{bound.api}/docs",
         "metrics": f"http://127.0.0.1:{bound.metrics}/metrics",
         "API key": key,

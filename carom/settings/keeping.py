@@ -44,6 +44,12 @@ class Retention(Section):
     )
     event_days: int = key(90, "Events that webhooks and cursors can go back to.", "days", ge=1)
     audit_days: int = key(730, "Who changed what, and why.", "days", ge=1)
+    cohort_days: int = key(
+        400, "Counts by hour of what became of mail: small, without names.", "days", ge=1
+    )
+    aggregate_days: int = key(
+        400, "DMARC and TLS reports: small, and worth a year's comparison.", "days", ge=1
+    )
 
     def keep(self) -> Keep:
         """The same as the plain value that `analysis.retention` works with."""
@@ -55,6 +61,8 @@ class Retention(Section):
             inbound=self.inbound_days * _DAY,
             events=self.event_days * _DAY,
             audit=self.audit_days * _DAY,
+            cohorts=self.cohort_days * _DAY,
+            aggregates=self.aggregate_days * _DAY,
         )
 
 
@@ -73,6 +81,10 @@ class Suppression(Section):
     manual: Limit = key(None, "A person said so.", "duration or never")
     soft_days: int = key(3, "Distinct days with a soft bounce that suppress ...", "days", ge=1)
     soft_window_days: int = key(14, "... when they lie within this time.", "days", ge=1)
+    breaker: bool = key(
+        True,
+        "Hard bounces of a provider that suddenly fails most addresses are held, not suppressed.",
+    )
 
     def limits(self, everywhere: frozenset[str]) -> Limits:
         """The same as the plain value that `analysis.suppression` works with; `everywhere` names

@@ -122,7 +122,14 @@ def values(model: BaseModel, place: Place = ()) -> Iterator[tuple[Place, Any]]:
 
 
 def _table(model: BaseModel) -> dict[str, Any]:
-    return {place[-1]: value for place, value in values(model) if value not in (None, "")}
+    table: dict[str, Any] = {}
+    for (*around, name), value in values(model):
+        if value not in (None, ""):
+            inner = table
+            for part in around:
+                inner = inner.setdefault(part, {})
+            inner[name] = value
+    return table
 
 
 def _plain(model: BaseModel, name: str) -> Any:

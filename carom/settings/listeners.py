@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from carom.settings.placement import Canary
 from carom.settings.units import Domain, Duration, File, Listen, Section, Size, key, parse_endpoint
 
 
@@ -157,3 +158,4 @@ class Ingest(Section):
     domain: Domain = key("", "Domain of the return paths: bounces come back to it.", "domain")
     tls: Tls | None = key(None, "Certificate for STARTTLS; without it, none is offered.")
     limits: IngestLimits = key(IngestLimits(), "Bounds against hostile or broken peers.")
+    canary: Canary = key(Canary(), "Do bounces come back to us at all?")

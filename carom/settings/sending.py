@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
+import os
 from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr, model_validator
 
 from analysis import retry
-from analysis.providers import PROVIDERS
+from carom.settings.routing import RouteList
 from carom.settings.units import (
     Domain,
     Duration,
@@ -22,22 +22,12 @@ from carom.settings.units import (
     parse_domain,
     parse_endpoint,
 )
-from sender.allowances import parse_rate
+from carom.settings.words import Class, RateText, RelayTls
+from sender.caps import parse_cap
 
 
-class Class(StrEnum):
-    """How urgent a message is: chooses schedule, deadline and priority."""
-
-    OTP = "otp"
-    TRANSACTIONAL = "transactional"
-    BULK = "bulk"
-
-
-class RelayTls(StrEnum):
-    REQUIRED = "required"
-    OPPORTUNISTIC = "opportunistic"
-    IMPLICIT = "implicit"
-    NONE = "none"
+def _processes(value: Any) -> Any:
+    return 0 if value == "auto" else value
 
 
 def _schedule(text: str) -> str:
@@ -49,25 +39,16 @@ def _relay(value: Any) -> Any:
     return {"host": value} if isinstance(value, str) else value
 
 
+def _cap(text: str) -> str:
+    parse_cap(text)
+    return text
+
+
 def _destination(domain: str) -> str:
     return domain if domain == "*" else parse_domain(domain)
 
 
-def _rate(text: str) -> str:
-    parse_rate(text)
-    return text
-
-
-def _provider(name: str) -> str:
-    if name in PROVIDERS:
-        return name
-    near = difflib.get_close_matches(name, PROVIDERS, n=1)
-    meant = f"; did you mean {near[0]}?" if near else f": one of {', '.join(PROVIDERS)}"
-    raise ValueError(f"{name} is no provider that mail exchangers are known of{meant}")
-
-
-ProviderName = Annotated[str, AfterValidator(_provider)]
-RateText = Annotated[str, AfterValidator(_rate)]
+CapText = Annotated[str, AfterValidator(_cap)]
 Destination = Annotated[str, AfterValidator(_destination)]
 ScheduleText = Annotated[str, AfterValidator(_schedule)]
 
@@ -142,6 +123,13 @@ class Tls(Section):
     authorities: File | None = key(
         None, "Certificate authorities to trust, PEM; unset: the system's.", "file"
     )
+    reports: bool = key(
+        False, "Tell receivers who ask for it what came of TLS with them, daily: RFC 8460."
+    )
+    report_contact: str = key(
+        "", "From of these reports; empty: postmaster of [ingest] domain.", "address"
+    )
+    report_most: int = key(1_000, "Reports a day, the busiest receivers first.", "reports", ge=1)
 
 
 class Sender(Section):
@@ -154,10 +142,20 @@ class Sender(Section):
     relay: Annotated[Relay | None, BeforeValidator(_relay)] = key(
         None, "Send everything to one host: host:port, or a table with user and password."
     )
-    routes: list[dict[str, Any]] = key([], "Ways out by stream, domain or provider.")
+    routes: RouteList = key(
+        [], "Ways out by stream, class, domain and provider, in this order; then the relay or MX."
+    )
     schedule: Schedules = key(Schedules(), "Waits between attempts by class.")
     deadline: Deadlines = key(Deadlines(), "When trying ends by class, unless the message says.")
     concurrency: int = key(200, "Conversations open at once.", "connections", ge=1)
+    processes: Annotated[int, BeforeValidator(_processes)] = key(
+        1,
+        "That send, for one core is the limit of one; auto or 0: as many as cores. They share "
+        "what is allowed, and are started and ended by `carom serve`.",
+        "processes",
+        ge=0,
+        le=64,
+    )
     site_connections: int = key(
         10,
         "Of these to one receiver that sender/pacing.toml and [providers] do not name: more "
@@ -181,6 +179,11 @@ class Sender(Section):
     timeouts: Timeouts = key(Timeouts(), "Waits in an SMTP conversation.")
     dns: Dns = key(Dns(), "How names are looked up.")
     tls: Tls = key(Tls(), "Policies of receivers; without one, TLS where it works.")
+
+    @property
+    def sharers(self) -> int:
+        """The processes that send, and share every limit."""
+        return self.processes or os.cpu_count() or 1
 
 
 class DkimKey(Section):
@@ -236,6 +239,12 @@ class Stream(Section):
         False, "Deliver only where the receiver's certificate holds; put off elsewhere."
     )
     from_: str = key("", "From, when a message does not say.", "address", alias="from")
+    cap: CapText | None = key(
+        None,
+        "The most that one recipient gets: a message over it waits, or is answered as suppressed "
+        "(frequency) where it would be too late.",
+        "count per wait",
+    )
 
 
 class Provider(Section):

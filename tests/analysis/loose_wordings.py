@@ -8,6 +8,12 @@ from how people write such answers; addresses and hosts of the example ranges.
 
 LOOSE: dict[str, tuple[str, ...]] = {
     "bad_mailbox": (
+        "550 Can't find jo in the address book",
+        "550 Такого адреса нет",
+        "550 unrouteable mail address",
+        "550 RCPT (jo@example.net) dosn't exist",
+        "550 5.7.1 jo@example.net: recipient address not in directory",
+        "550 5.1.1 that name is not in our database",
         "550 5.1.1 <jo@example.net> User doesn't exist",
         '550 5.1.1 Mailbox "jo" is not hosted at this site',
         '550 No Such User Here"',
@@ -139,6 +145,10 @@ LOOSE: dict[str, tuple[str, ...]] = {
         "550 Este usuario no existe",
     ),
     "mailbox_disabled": (
+        "550 That employee has left",
+        "550 5.1.1 Retired address",
+        "550 jo@example.net is disabled",
+        "550 5.2.1 this account is overdue",
         "550 5.2.1 <jo@example.net>: Mailbox has been disabled due to inactivity",
         "550 5.2.1 The user's account is administratively disabled",
         "554 5.7.1 mailbox suspended: jo@example.net",
@@ -175,6 +185,12 @@ LOOSE: dict[str, tuple[str, ...]] = {
         "550 recipient account suspended for unpaid bill",
     ),
     "mailbox_full": (
+        "552 Sorry, the user has overdrawn his quota",
+        "550 The account is at its storage limit",
+        "552 5.2.2 Mailbox would exceed its size",
+        "451 this mailbox has reached its maximum capacity",
+        "552 Mail box space not enough",
+        "550 Das Speicherlimit ist überschritten",
         "552 5.2.2 This message is larger than the current system limit or the recipient's mailbox is full",
         "554 5.2.2 user over quota",
         "452 4.2.2 Over quota",
@@ -224,6 +240,9 @@ LOOSE: dict[str, tuple[str, ...]] = {
         "552 mailbox jo is full, message refused",
     ),
     "bad_domain": (
+        "553 5.1.2 Domain of recipient address jo@example.invalid does not exist",
+        "550 5.1.2 bad recipient domain, unresolvable",
+        "550 Domain example.invalid: no valid MX",
         "550 5.1.2 <jo@example.invalid>: bad host name",
         "550 5.4.4 Unable to route: no mail hosts for domain",
         "5.4.0 DNS lookup of example.invalid failed: domain does not exist",
@@ -269,6 +288,7 @@ LOOSE: dict[str, tuple[str, ...]] = {
         "4.4.1 No answer from host mx.example.net",
     ),
     "expired": (
+        "4.4.7 The letter is past its lifetime",
         "554 5.4.7 Message could not be delivered for 5 days",
         "Delivery expired (message too old) 'timeout'",
         "4.4.7 retry time not reached for any host after a long failure period",
@@ -287,6 +307,8 @@ LOOSE: dict[str, tuple[str, ...]] = {
         "message has been in queue for more than 5 days",
     ),
     "too_big": (
+        "552 La taille maximale est de 10 Mo",
+        "523 the message size exceeds the recipient's size limit",
         "552 5.3.4 Message too long",
         "552 5.2.3 Message size 31457280 exceeds the limit of 20971520 bytes",
         "552 message exceeds maximum fixed size (10485760)",
@@ -312,6 +334,8 @@ LOOSE: dict[str, tuple[str, ...]] = {
         "552 message exceeds allowed length",
     ),
     "spam_content": (
+        "550 refused by bogofilter",
+        "554 5.7.1 this reads like an advertisement",
         "550 5.7.1 This mail has been blocked as junk",
         "554 5.7.1 Your message scored 14.2 points",
         "550 Message rejected, your mail looks like unsolicited bulk",
@@ -371,6 +395,7 @@ LOOSE: dict[str, tuple[str, ...]] = {
         "550 5.7.1 virus found in attachment, mail dropped",
     ),
     "policy": (
+        "554 mail server permanently rejected message (#5.3.0)",
         "552 5.7.0 Our system detected an illegal attachment on your message",
         "554 5.7.1 The message was refused by an administrative rule",
         "550 5.7.1 Recipient only accepts mail from known contacts",
@@ -422,6 +447,11 @@ LOOSE: dict[str, tuple[str, ...]] = {
         "550 5.7.1 the recipient only takes mail from contacts",
     ),
     "reputation": (
+        "554 5.7.1 The server 192.0.2.1 was identified as a spam source",
+        "450 4.7.1 cannot verify your hostname",
+        "421 4.7.0 Connection refused: poor reputation",
+        "521 5.2.1 we no longer accept connections from your host",
+        "554 IP=192.0.2.1 - A problem occurred, write to the postmaster",
         "554 5.7.1 Service unavailable; Client host [192.0.2.7] blocked using bl.example.org; listed",
         "550 5.7.1 Mail from 192.0.2.7 rejected: listed at dnsbl.example.org",
         "554 mx.example.net Your IP has a poor sending history with us",
@@ -492,6 +522,9 @@ LOOSE: dict[str, tuple[str, ...]] = {
         "554 5.7.1 We do not accept mail from your country",
     ),
     "rate_limit": (
+        "450 4.2.1 message frequency is too high",
+        "550 The recipient has exceeded the receiving frequency limit",
+        "550 5.7.1 Daily limit of outgoing mails exceeded",
         "421 4.7.0 Too many concurrent SMTP connections; please try again later",
         "450 4.7.1 Message rate exceeded for your host",
         "452 4.5.3 Error: too many recipients",
@@ -542,6 +575,9 @@ LOOSE: dict[str, tuple[str, ...]] = {
         "451 4.2.1 mailbox gets too much mail at the moment",
     ),
     "greylisted": (
+        "450 you are a new host, come back in 10 minutes",
+        "451 4.7.1 come again, first-time sender",
+        "451 Internal resources are temporarily unavailable - https://community.example/docs/DOC-1369#451",
         "451 4.7.1 Greylisted, please retry in 300 seconds",
         "450 4.7.1 You have been deferred by greylisting",
         "451 DT:GRL 126 smtp2",
@@ -553,6 +589,7 @@ LOOSE: dict[str, tuple[str, ...]] = {
         "451 4.7.1 greylisting enabled, retry in 5 min",
     ),
     "authentication": (
+        "525 5.7.13 nothing for you here",
         "550 5.7.26 The MAIL FROM domain has an SPF record with a hard fail policy",
         "550 5.7.1 Email rejected per DMARC policy for example.com",
         "550 5.7.20 no passing DKIM signature",
@@ -581,6 +618,7 @@ LOOSE: dict[str, tuple[str, ...]] = {
         "550 DKIM signature did not verify",
     ),
     "sender_rejected": (
+        "550 Sender's domain example.invalid has no MX",
         "550 5.1.8 Sender address domain does not resolve",
         "553 5.1.7 malformed sender",
         "501 5.1.7 Invalid reverse path",
@@ -659,7 +697,6 @@ LOOSE: dict[str, tuple[str, ...]] = {
         "450 4.3.2 Service currently unavailable",
         "554 5.3.0 unknown mailer error 255",
         "421 4.4.5 Server busy, try again later. gsmtp",
-        "451 Internal resources are temporarily unavailable - https://community.example/docs/DOC-1369#451",
         "421 Unable to process connection at this time",
         "421 Server temporarily unavailable. Try again later. IB101",
         "550 5.4.14 Hop count exceeded - possible mail loop detected on message id",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from analysis.advice import AUDIENCES, LANGUAGES, advise
-from analysis.causes import CAUSES, HELD_BACK, NEVER, UNJUDGED
+from analysis.causes import CAUSES, HELD_BACK, NEVER, UNJUDGED, WAITS
 from analysis.explain import explain
 from analysis.lifecycle import State
 from analysis.suppression import Reason, Suppression
@@ -31,6 +31,8 @@ def delivery(state: State, **more: Any) -> Any:
         "next_at": NOW + 60,
         "deadline": NOW + 3600,
         "accepted_at": None,
+        "answered_at": None,
+        "domain": "example.net",
         "settled_at": None,
         "code": None,
         "enhanced": None,
@@ -77,6 +79,15 @@ def test_what_is_held_back_says_who_asked_for_it_and_until_when() -> None:
     assert told["cause"] == CAUSES["en"][HELD_BACK]
     assert (told["evidence"], told["verdict"]) == (words, "queued")
     assert told["next_attempt"] is not None
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize(("rule", "by"), [("routes/out", "routes"), ("caps/frequency", "caps")])
+def test_what_waits_for_our_own_sake_says_so(rule: str, by: str, lang: Any) -> None:
+    waiting = delivery(State.QUEUED, rule=rule, category="network", fault="network", reply="held")
+    assert explain("bob@example.net", waiting, [], lang=lang)["cause"] == WAITS[lang][by]
+    gone = delivery(State.EXPIRED, rule=rule, category="network", fault="network", reply="held")
+    assert explain("bob@example.net", gone, [], lang=lang)["cause"] != WAITS[lang][by]
 
 
 def test_an_address_nothing_was_sent_to() -> None:

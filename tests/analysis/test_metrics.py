@@ -18,6 +18,10 @@ CONTRACT = {
     "carom_queue_depth": {"class"},
     "carom_queue_oldest_seconds": {"class"},
     "carom_time_to_accept_seconds_count": {"stream", "provider"},
+    "carom_time_to_resolve_seconds_count": {"stream", "provider"},
+    "carom_cohort_delivered_ratio": {"stream", "provider"},
+    "carom_cohort_delivered": {"stream", "provider"},
+    "carom_cohort_ended": {"stream", "provider"},
     "carom_inbound_messages_total": {"kind"},
     "carom_inbound_refused_total": {"reason"},
     "carom_tls_sessions_total": {"version", "policy"},
@@ -38,7 +42,9 @@ def used() -> Metrics:
     metrics.refused.labels("forged").inc()
     metrics.tls.labels("TLSv1.3", "opportunistic").inc()
     metrics.time_to_accept.labels("news", "gmail").observe(0.3)
-    metrics.observe(Gauges({"manual": 3}, {"otp": (2, 1.5)}, 4))
+    metrics.time_to_resolve.labels("news", "gmail").observe(0.3)
+    cohorts = [("news", "gmail", 97, 100)]
+    metrics.observe(Gauges({"manual": 3}, {"otp": (2, 1.5)}, 4, cohorts=cohorts))
     return metrics
 
 
@@ -58,6 +64,17 @@ def test_gauges_say_what_the_database_said_last() -> None:
     text = metrics.exposition().decode()
     assert 'carom_suppressions{reason="manual"} 0.0' in text
     assert 'carom_queue_depth{class="otp"} 0.0' in text
+
+
+def test_a_cohort_has_its_ratio_with_both_its_parts_and_goes_when_its_window_does() -> None:
+    metrics = used()
+    text = metrics.exposition().decode()
+    where = '{provider="gmail",stream="news"}'
+    assert f"carom_cohort_delivered_ratio{where} 0.97" in text
+    assert f"carom_cohort_delivered{where} 97.0" in text
+    assert f"carom_cohort_ended{where} 100.0" in text
+    metrics.observe(Gauges({}, {}, 0))
+    assert f"carom_cohort_ended{where}" not in metrics.exposition().decode()
 
 
 def test_streams_are_bounded_and_those_known_first_keep_their_names() -> None:

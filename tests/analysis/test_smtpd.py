@@ -224,6 +224,21 @@ async def test_a_whole_conversation_in_one_packet_is_answered_in_order() -> None
         assert await wire.at_eof()
 
 
+async def test_replies_to_a_group_of_commands_leave_together() -> None:
+    """RFC 2920 section 3.2: stored for MAIL, RCPT and RSET, sent with the reply to DATA."""
+    async with serving() as at, dial(at.port) as wire:
+        wire.write(b"RSET\r\nMAIL FROM:<>\r\nRCPT TO:<b@example.org>\r\nDATA\r\n")
+        packet = await wire.reader.read(65_536)
+        assert [line[:3] for line in packet.splitlines()] == [b"250", b"250", b"250", b"354"]
+
+
+@pytest.mark.parametrize("rest", [b"", b"RCPT TO:<b@exam"])
+async def test_a_reply_waits_for_no_command_that_is_not_there_yet(rest: bytes) -> None:
+    async with serving() as at, dial(at.port) as wire:
+        wire.write(b"RSET\r\nMAIL FROM:<>\r\n" + rest)
+        assert (await wire.reply(), await wire.reply()) == ("250 2.0.0 OK", "250 2.1.0 OK")
+
+
 async def test_a_client_that_half_closes_after_the_dot_gets_its_answer() -> None:
     """Weakness 11: aiosmtpd cancels the handler at EOF."""
     async with serving() as at, dial(at.port) as wire:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 from pathlib import Path
 
 import pytest
@@ -137,4 +138,24 @@ async def test_work_that_a_deadlock_rolled_back_is_done_again(postgres_url: str)
         store.write(lambda tx: touch(tx, (1, 2))), store.write(lambda tx: touch(tx, (2, 1)))
     )
     assert await store.read(_days) == [2, 2]
+    await store.close()
+
+
+async def test_processes_that_write_to_one_sqlite_file_wait_in_line(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 'carom.db'}")
+    await store.write(ping)
+    with (tmp_path / "carom.db-turn").open() as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        waiting = asyncio.create_task(store.write(ping))
+        await store.read(ping)  # a reader waits for nobody
+        assert not waiting.done()
+        fcntl.flock(turn, fcntl.LOCK_UN)
+        await waiting
+    await store.close()
+
+
+async def test_a_folder_that_cannot_be_written_is_trouble_of_the_database(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 'missing' / 'carom.db'}")
+    with pytest.raises(StoreUnavailable):
+        await store.write(ping)
     await store.close()

@@ -86,6 +86,7 @@ WORDINGS: dict[str, tuple[str, ...]] = {
         "550 I'm sorry, I can't find that user",
     ),
     "mailbox_disabled": (
+        "554 5.7.1 Policy rejection on the target address",
         "550 5.2.1 The email account that you tried to reach is disabled. Learn more at https://support.google.com/mail/?p=DisabledUser q1 - gsmtp",
         "550 5.2.1 Mailbox disabled, not accepting messages",
         "554 30 Sorry, your message to nobody@yahoo.com cannot be delivered. This mailbox is disabled (554.30).",
@@ -262,8 +263,8 @@ WORDINGS: dict[str, tuple[str, ...]] = {
         "451 4.7.1 [GL01] Message from (192.0.2.1) temporarily deferred",
     ),
     "policy": (
+        "550 5.6.11 Bare LF is not accepted",
         "550 5.7.1 Denied by policy",
-        "554 5.7.1 Policy rejection on the target address",
         "550 5.7.133 RESOLVER.RST.SenderNotAuthenticatedForGroup; authentication required",
         "554 5.7.9 Message not accepted for policy reasons.",
         "552 5.7.0 This message was blocked because its content presents a potential security issue.",
@@ -330,7 +331,6 @@ WORDINGS: dict[str, tuple[str, ...]] = {
         "554 5.5.0 SMTP protocol synchronization error",
         "555 5.5.4 Unsupported option: FOO",
         "553 5.6.7 SMTPUTF8 is required, but was not offered",
-        "550 5.6.11 Bare LF is not accepted",
     ),
     "system": (
         "451 4.3.0 Temporary server error. Please try again later.",

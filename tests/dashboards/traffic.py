@@ -42,6 +42,7 @@ def tick(metrics: Metrics) -> None:
         metrics.complaints.labels(**here, type=type_).inc(0.1)
     for _ in range(97):
         metrics.time_to_accept.labels(**here).observe(0.4)
+        metrics.time_to_resolve.labels(**here).observe(0.4)
     metrics.suppressed_sends.labels(stream=STREAM, reason=Reason.HARD_BOUNCE).inc(3)
     metrics.inbound.labels(kind=Kind.BOUNCE).inc(5)
     metrics.refused.labels(reason=Refused.UNKNOWN_RECIPIENT).inc(2)
@@ -51,6 +52,7 @@ def tick(metrics: Metrics) -> None:
             suppressions=dict.fromkeys(Reason, 7),
             queue=dict.fromkeys(RANKS, (3, 0.5)),
             unread=1,
+            cohorts=((STREAM, PROVIDER, 965, 990),),
         )
     )
 

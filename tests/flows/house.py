@@ -208,18 +208,19 @@ async def carom_house(
     ingest: int = 0,
     node: str = "",
     troubled: bool = False,
+    clock: Callable[[], float] = time.time,
     **more: str,
 ) -> AsyncIterator[House]:
     """A Carom whose mail all goes to port `mx`; `ingest` 0 takes any port for the listener.
 
     `more` are settings as the environment names them.  Leaves no task, thread or socket behind,
-    and logs no error unless the story is a `troubled` one.
+    and logs no error unless the story is a `troubled` one.  `clock` may be ahead of the real one.
     """
     config, key = set_up(folder)
     settings = load(config, environ={**environment(database_url, mx=mx, ingest=ingest), **more})
     before = _alive()
     with _logging_to(folder / "carom.log", troubled=troubled):
-        async with _serving(settings, config, key, node) as house:
+        async with _serving(settings, config, key, node, clock) as house:
             yield house
     left = _alive() - before
     assert node or not left, f"left behind: {left}"  # a named node has another one beside it
@@ -252,8 +253,11 @@ def _alive() -> set[object]:
 
 
 @asynccontextmanager
-async def _serving(settings: Settings, config: Path, key: str, node: str) -> AsyncIterator[House]:
-    async with await build(settings, machine=node) as engine, running(engine, ALL) as state:
+async def _serving(
+    settings: Settings, config: Path, key: str, node: str, clock: Callable[[], float]
+) -> AsyncIterator[House]:
+    made = await build(settings, machine=node, clock=clock)
+    async with made as engine, running(engine, ALL) as state:
         client = httpx.AsyncClient(
             base_url=f"http://{LOOPBACK}:{state.bound.api}",
             headers={"Authorization": f"Bearer {key}"},

@@ -7,6 +7,7 @@ import re
 
 from carom.bench.mail import REPLIES, letters
 from carom.demo.letters import bounce, complaint, out_of_office
+from tests.ingest import aggregate_files as files
 from tests.ingest.letters import LETTER, feedback, group, letter, notice, report
 
 _TOKEN = "b+0123456789abcdefghjkmnpqrstvwxyz0123456789abcdef"
@@ -15,8 +16,21 @@ _OF_THE_HOUR = re.compile(rb"(?m)^(Date:|Message-ID:)[^\r\n]*(?:2\d{3}|providers
 
 def herd() -> list[bytes]:
     """About sixty messages, always the same."""
-    mails = [*letters(10), *_reports(), *_notices(), *_others()]
+    mails = [*letters(10), *_reports(), *_notices(), *_others(), *_aggregates()]
     return [_OF_THE_HOUR.sub(rb"\1 <1@mx.providers.example>", mail) for mail in mails]
+
+
+def _aggregates() -> list[bytes]:
+    """Plain ones too: what the mutator does inside a packed file only breaks the packing."""
+    xml = files.dmarc_xml(files.dmarc_report(files.dmarc_row(), files.stranger()), files.NEW)
+    json_ = files.tls_json(files.tls_report())
+    return [
+        files.mail(files.packed(xml, "gzip")),
+        files.mail(files.packed(xml, "zip"), kind="application/zip", multipart=""),
+        files.tls_mail(files.packed(json_, "gzip")),
+        files.plain_mail(xml, "text/xml"),
+        files.plain_mail(json_, "application/tlsrpt+json"),
+    ]
 
 
 def _reports() -> list[bytes]:

@@ -95,3 +95,21 @@ def test_hostile_words_are_clean_in_the_line() -> None:
     line = judge(Finding("u@example.net", "550 \x1b[31mred\x00\u2028"), shipped(), Silent())
     assert "\x1b" not in line.diagnostic
     assert "\x00" not in line.diagnostic
+
+
+@pytest.mark.parametrize(
+    ("action", "words", "severity"),
+    [
+        ("failed", "450 4.2.1 the mailbox has been disabled", Severity.HARD),
+        ("failed", "450 4.1.1 user unknown", Severity.HARD),
+        ("delayed", "450 4.2.1 the mailbox has been disabled", Severity.SOFT),
+        ("failed", "452 4.2.2 mailbox full", Severity.SOFT),
+        ("failed", "450 mailbox unavailable", Severity.SOFT),
+    ],
+)
+def test_plain_words_last_once_it_is_given_up_but_a_passing_code_proves_nothing(
+    action: str, words: str, severity: Severity
+) -> None:
+    verdict = judge(Finding("jo@example.net", words, action=action), shipped(), Silent()).verdict
+    assert verdict.severity is severity
+    assert not verdict.suppress

@@ -293,3 +293,28 @@ def test_hostile_notices_are_read_in_time(body: str) -> None:
     start = time.perf_counter()
     read(notice(f"Your message could not be delivered.\n\n{body}"))
     assert time.perf_counter() - start < 1
+
+
+def test_a_failure_that_names_nobody_is_judged_but_never_enough_to_stop() -> None:
+    raw = notice(
+        "Your mail could not be delivered.\n\nReason: no such user here\n",
+        sender="MAILER-DAEMON@mx.example.org",
+        subject="Mail Error",
+    )
+    (nameless,) = read(raw).recipients
+    assert nameless.address == ""
+    assert nameless.verdict.category is Category.BAD_MAILBOX
+    assert not nameless.verdict.suppress
+
+
+def test_a_ticket_about_a_bounce_is_no_bounce_even_without_a_return_path() -> None:
+    raw = letter(
+        [
+            "Return-Path: <>",
+            "From: Help <help@example.org>",
+            "To: news@example.com",
+            "Subject: [#77] Re: undeliverable mail",
+        ],
+        "Mail to jo@example.net came back with 550 User unknown; the name was misspelt.",
+    )
+    assert read(raw).kind is Kind.NORMAL

@@ -46,6 +46,8 @@ def test_a_genuine_token_is_accepted_in_any_case(address: str, purpose: str) -> 
         (f"fbl@{DOMAIN}", "fbl"),
         (f"Abuse@{DOMAIN.upper()}", "abuse"),
         (f"postmaster@{DOMAIN}", "postmaster"),
+        (f"DMARC-Reports@{DOMAIN}", "dmarc"),
+        (f"tls-reports@{DOMAIN}", "tls"),
         ("PostMaster", "postmaster"),
     ],
 )

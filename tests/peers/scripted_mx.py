@@ -109,10 +109,7 @@ class ScriptedMX:
         self.server_names: list[str | None] = []  # SNI of each TLS handshake
         self.connections = 0
         self.open = 0
-        self._script = {
-            stage: acts if isinstance(acts, Act) else list(acts)
-            for stage, acts in (script or {}).items()
-        }
+        self.play(script or {})
         self._implicit_tls = implicit_tls
         self._receive_buffer = receive_buffer
         self._server: asyncio.Server | None = None
@@ -144,6 +141,12 @@ class ScriptedMX:
         for dialogue in self._dialogues:
             dialogue.cancel()
         await asyncio.gather(*self._dialogues, return_exceptions=True)
+
+    def play(self, script: Script) -> None:
+        """Act by this script from now on."""
+        self._script = {
+            stage: acts if isinstance(acts, Act) else list(acts) for stage, acts in script.items()
+        }
 
     def act(self, stage: str) -> Act:
         """What the script says for this visit to `stage`."""
@@ -285,11 +288,15 @@ class _Dialogue:
                 assert self.mx.tls is not None
                 await self.writer.start_tls(self.mx.tls)
                 self.tls = True
+            case Say(text):  # in the clear, where a handshake is awaited
+                await self.write(_lines(text))
             case Raw(data):
                 await self.write(data)
             case Drop(rst):
                 await self.drop(rst=rst)
-            case _:
+            case Drip(text, seconds):
+                await self.drip(text.encode(), seconds)
+            case Stall():
                 await self.stall()
 
     async def on_auth(self, command: str) -> None:
@@ -346,6 +353,8 @@ class _Dialogue:
                 await self.write(data)
             case Drop(rst):
                 await self.drop(rst=rst)
+            case Drip(text, seconds):
+                await self.drip(text.encode(), seconds)
             case _:
                 await asyncio.Event().wait()  # until this host is shut down
 

@@ -347,6 +347,20 @@ async def test_a_kept_connection_serves_only_its_own_terms(certificate: Certific
         assert mx.connections == len(routes)
 
 
+async def test_each_address_of_ours_has_a_pool_and_a_name_of_its_own() -> None:
+    """One connection each at once, where the site may have one."""
+    async with ScriptedMX() as mx, pool(limits=Limits(per_site=1)) as connections:
+        routes = [
+            replace(route_to(mx), source_address=f"127.0.0.{n}", ehlo_name=f"out{n}.example.com")
+            for n in (2, 3)
+        ]
+        for each in routes * 2:
+            assert (await connections.deliver(each, LETTER)).result is Result.ACCEPTED
+        assert mx.sources == ["127.0.0.2", "127.0.0.3"]
+        names = [line for line in mx.commands if line.startswith("EHLO")]
+        assert names == ["EHLO out2.example.com", "EHLO out3.example.com"]
+
+
 async def test_a_kept_connection_to_a_host_no_longer_in_the_route_is_not_used() -> None:
     async with ScriptedMX() as old, ScriptedMX() as new, pool() as connections:
         await connections.deliver(route_to(old), LETTER)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -13,7 +14,7 @@ from analysis.address import parse, parse_mailbox
 from analysis.schema import bodies, deliveries, messages
 from analysis.store import Store
 from sender.compose import Draft
-from sender.intake import MOST_RECIPIENTS, Intake, Order, Refused, Terms
+from sender.intake import LARGE, MOST_RECIPIENTS, Intake, Order, Refused, Terms
 from sender.submit import Receipt, Submission
 from sender.tokens import Key, Token, Tokens
 from tests.storing import DAY, NOW, entry, marked, new_id, rows, suppressed
@@ -211,3 +212,19 @@ async def test_a_crowd_is_taken_in_a_few_commits_and_closing_waits_for_it(store:
     await intake.close()
     assert all(one.done() for one in orders)
     assert len(await rows(store, deliveries)) == 300
+
+
+async def test_a_large_message_is_composed_off_the_event_loop(store: Store) -> None:
+    threads: list[int] = []
+
+    def noted() -> str:
+        threads.append(threading.get_ident())
+        return new_id()
+
+    intake = opened(store, new_id=noted)
+    await intake.accept(order())
+    assert set(threads) == {threading.get_ident()}
+    for large in (READY + b"More.\n" * LARGE, replace(DRAFT, text="More.\n" * LARGE)):
+        threads.clear()
+        await intake.accept(order(message=large))
+        assert threading.get_ident() not in threads

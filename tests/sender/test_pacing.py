@@ -85,6 +85,26 @@ async def test_where_enough_wait_already_the_next_is_put_off_for_a_moment() -> N
         pass
 
 
+async def test_a_domain_waits_only_while_every_address_of_ours_does() -> None:
+    """What one address has spoilt is not the other's; places are theirs together."""
+    one, clock = pacing(Allowance(2))
+    ways = [route(source_address=f"192.0.2.{n}") for n in (8, 9)]
+    for way in ways:
+        says(await admitted(one, way), "250 2.0.0 taken", "accepted")
+    site = one.site_of("example.net") or ""
+    assert one.share(site, clock.now) == 8
+    await asked_to_slow_down(one, ways[0])
+    suspended = await held(one, ways[0])
+    assert "(from 192.0.2.8) asked us to slow down" in suspended.verdict.evidence
+    assert one.share(site, clock.now) == 4
+    says(await admitted(one, ways[1]), "250 2.0.0 taken", "accepted")
+    clock.now += 5
+    await asked_to_slow_down(one, ways[1])
+    both = one.share(one.site_of("example.net") or "", clock.now)
+    assert isinstance(both, Held)
+    assert both.until == suspended.until
+
+
 async def test_a_waiter_that_is_cancelled_hands_its_turn_on() -> None:
     one, _ = pacing(Allowance(2))
     both = [await admitted(one, route()) for _ in range(2)]

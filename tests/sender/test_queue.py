@@ -13,7 +13,7 @@ from sqlalchemy import Connection, create_engine, event
 from analysis.lifecycle import Fact
 from analysis.schema import attempts, deliveries, metadata
 from analysis.store import Store, open_store
-from sender import queue
+from sender import leases, queue, unsent
 from tests.storing import (
     CONTENT,
     DAY,
@@ -41,16 +41,16 @@ async def the_delivery(store: Store) -> Row:
 
 
 async def expired(store: Store, now: float) -> int:
-    return len(await store.write(lambda tx: queue.expire(tx, now=now)))
+    return len(await store.write(lambda tx: unsent.expire(tx, now=now)))
 
 
 async def reclaimed(store: Store, now: float, node: str | None = None) -> int:
     nodes = None if node is None else [node]
-    return await store.write(lambda tx: queue.reclaim(tx, now=now, nodes=nodes))
+    return await store.write(lambda tx: leases.reclaim(tx, now=now, nodes=nodes))
 
 
 async def renewed(store: Store, until: float, *held: tuple[str, int]) -> None:
-    await store.write(lambda tx: queue.renew(tx, held=held, until=until))
+    await store.write(lambda tx: leases.renew(tx, held=held, until=until))
 
 
 async def test_a_claim_writes_lease_epoch_node_and_an_open_attempt(store: Store) -> None:
@@ -230,7 +230,7 @@ async def test_cancelling_calls_back_what_is_queued_and_not_what_is_on_the_wire(
     message = submission("a@example.net", "b@example.net")
     await submitted(store, message)
     [flying] = await claimed(store, limit=1)
-    cancel = await store.write(lambda tx: queue.cancel(tx, message.id, now=NOW + 1))
+    cancel = await store.write(lambda tx: unsent.cancel(tx, message.id, now=NOW + 1))
     states = {r["id"]: r["state"] for r in await rows(store, deliveries)}
     assert cancel == 1
     assert states.pop(flying.delivery_id) == "sending"
@@ -261,9 +261,9 @@ async def test_depth_counts_every_class_and_how_long_the_oldest_waits(store: Sto
 
 HOT = [
     lambda tx: queue.claim(tx, node="n", now=NOW, lease=1, limit=9, under_way={"x.example": 1}),
-    lambda tx: queue.reclaim(tx, now=NOW),
-    lambda tx: queue.expire(tx, now=NOW),
-    lambda tx: queue.cancel(tx, "0" * 26, now=NOW),
+    lambda tx: leases.reclaim(tx, now=NOW),
+    lambda tx: unsent.expire(tx, now=NOW),
+    lambda tx: unsent.cancel(tx, "0" * 26, now=NOW),
     lambda tx: queue.depth(tx, NOW),
 ]
 

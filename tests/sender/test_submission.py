@@ -411,6 +411,50 @@ async def test_withheld_in_the_messages_own_stream_is_named_in_the_answer(store:
             assert refused.startswith("550 5.7.1 suppressed: unsubscribe since ")
 
 
+SOFT = entry("tom@example.net", Why.SOFT_BOUNCE, until=NOW + 7 * DAY, evidence="452 4.2.2 full")
+
+
+async def test_a_login_code_may_probe_what_only_soft_bounces_stand_against(store: Store) -> None:
+    """RCPT cannot know yet that it is one: the class comes with the headers."""
+    await suppressed(store, SOFT)
+    async with submitting(store) as at, logged_in(at) as wire:
+        code = "X-Carom-Class: otp\r\n" + LETTER
+        assert " accepted" in await handed_in(wire, code, "tom@example.net")
+        [row] = await rows(store, deliveries)
+        assert row["state"] == "queued"
+        second = await handed_in(wire, code, "tom@example.net")
+        assert second.startswith("550 5.7.1 suppressed: soft_bounce "), "one probe in a window"
+
+
+async def test_what_is_no_login_code_is_refused_after_data_where_nobody_else_gets_it(
+    store: Store,
+) -> None:
+    await suppressed(store, SOFT)
+    async with submitting(store) as at, logged_in(at) as wire:
+        refused = await handed_in(wire, LETTER, "tom@example.net")
+        until = "2027-01-22T08:00:00.000Z"
+        assert refused == (
+            f"550 5.7.1 suppressed: soft_bounce since {SINCE} until {until}: 452 4.2.2 full"
+        )
+        shared = await handed_in(wire, LETTER, "ann@example.net", "tom@example.net")
+        assert shared == (
+            f"250 2.0.0 {id_in(shared)} accepted; suppressed: tom@example.net (soft_bounce)"
+        )
+        states = [(d["recipient"], d["state"]) for d in await rows(store, deliveries)]
+        assert sorted(states) == [
+            ("ann@example.net", "queued"),
+            ("tom@example.net", "suppressed"),
+            ("tom@example.net", "suppressed"),
+        ]
+
+
+async def test_any_reason_that_stands_beside_soft_bounces_is_final_at_rcpt(store: Store) -> None:
+    await suppressed(store, SOFT, entry("tom@example.net", Why.COMPLAINT))
+    async with submitting(store) as at, logged_in(at) as wire:
+        [refused] = await envelope(wire, "tom@example.net")
+        assert refused.startswith("550 5.7.1 suppressed: complaint since ")
+
+
 @pytest.mark.parametrize(
     ("content", "text"),
     [

@@ -7,22 +7,26 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import structlog
+from sqlalchemy import select
 
 from analysis.lifecycle import Fact
 from analysis.reply import Reply, Stage
 from analysis.schema import attempts as attempts_table
 from analysis.schema import deliveries
-from analysis.store import Store, open_store
-from sender import queue
+from analysis.store import Store, StoreUnavailable, open_store
+from sender import unsent
+from sender.delivery import SHORTLY
 from sender.pacing import Pacing
-from sender.queue import Expired
+from sender.queue import Claim, Prepared
 from sender.record import Record
 from sender.smtp import Envelope, Host, Outcome, Result, Route
-from sender.worker import Pace, Worker
+from sender.unsent import Expired
+from sender.worker import UNRECORDED, Pace, Worker
 from tests.peers.scripted_mx import Say, ScriptedMX, Stall
 from tests.sender.posting import OneWay, attempts, connections, way_to
 from tests.storing import (
@@ -199,6 +203,84 @@ async def test_our_own_fault_is_logged_and_puts_off_only_its_own_delivery(store:
     assert "@" not in line["event"]
 
 
+async def test_a_database_that_is_away_while_preparing_uses_up_no_step_of_the_schedule(
+    store: Store,
+) -> None:
+    await due(store)
+    made, ahead, now = attempts(store, SOMEWHERE, Gate()), [0.0], time.time()
+    clock = lambda: now + ahead[0]  # noqa: E731
+    prepared, away = made.prepare, iter([True, False])
+
+    async def prepare(claim: Claim) -> Prepared:
+        if next(away):
+            raise StoreUnavailable("gone for a moment")
+        return await prepared(claim)
+
+    made = replace(made, prepare=prepare, clock=clock)
+    async with working(store, made, clock=clock) as (_, heard):
+        await heard.reaches(1)
+        [row] = await rows(store, deliveries)
+        assert (row["state"], row["attempts"]) == ("queued", 0)
+        assert row["reply"] == "held back: our database could not be read for a moment"
+        ahead[0] += SHORTLY
+        await heard.reaches(2)
+    [row] = await rows(store, deliveries)
+    assert (row["state"], row["attempts"]) == ("delivered", 1)
+    assert [r["result"] for r in await rows(store, attempts_table)] == ["held", "accepted"]
+
+
+class Choosy:
+    """A store that takes nothing with certain words in it, for a reason nobody thought of."""
+
+    def __init__(self, store: Store, *bad: str) -> None:
+        self._store, self._bad, self.url = store, bad, store.url
+
+    async def write(self, work: Any) -> Any:
+        def choosy(tx: Any) -> Any:
+            found = work(tx)
+            said = tx.execute(select(attempts_table.c.reply)).scalars().all()
+            if any(bad in (reply or "") for reply in said for bad in self._bad):
+                raise RuntimeError("cannot be written")
+            return found
+
+        return await self._store.write(choosy)
+
+    async def read(self, work: Any) -> Any:
+        return await self._store.read(work)
+
+    async def close(self) -> None: ...
+
+
+async def test_an_answer_that_cannot_be_stored_is_recorded_without_its_words(store: Store) -> None:
+    await due(store, "a@example.net", "b@example.net")
+    with structlog.testing.capture_logs() as logs:
+        async with working(Choosy(store, "taken"), attempts(store, SOMEWHERE, Gate())) as (
+            _,
+            heard,
+        ):
+            await heard.reaches(2)
+    found = await rows(store, attempts_table)
+    assert [(r["result"], r["code"], r["reply"]) for r in found] == [
+        ("accepted", 250, "the answer could not be stored")
+    ] * 2
+    assert await states(store) == {"delivered": 2}
+    assert len([line for line in logs if line["log_level"] == "error"]) == 2
+
+
+async def test_a_claim_whose_end_cannot_be_written_at_all_is_given_back(store: Store) -> None:
+    await due(store)
+    choosy = Choosy(store, "taken", "could not be stored")
+    async with working(choosy, attempts(store, SOMEWHERE, Gate())):
+
+        async def given_back() -> bool:
+            return [r["result"] for r in await rows(store, attempts_table)] == ["lost"]
+
+        await until(given_back)
+    [row] = await rows(store, deliveries)
+    assert row["state"] == "queued"
+    assert row["next_at"] > time.time() + UNRECORDED
+
+
 async def test_a_250_is_not_forgotten_while_the_database_is_away(store: Store) -> None:
     unsteady = Unsteady(store)
 
@@ -276,7 +358,7 @@ async def test_what_does_not_finish_within_the_grace_is_taken_up_after_a_restart
         async with working(store, attempts(store, way_to(mx), wires), grace=0.1):
             await mx.until(lambda: any(c.startswith("RCPT") for c in mx.commands))
         assert time.monotonic() - began < 3
-    assert await states(store) == {"sending": 1}
+    assert await states(store) == {"queued": 1}
     async with working(store, attempts(store, SOMEWHERE, Gate())) as (_, heard):
         [record] = await heard.reaches(1)
     assert record.claim.epoch == 2
@@ -356,7 +438,7 @@ async def test_two_processes_share_the_work_and_send_nothing_twice(
 async def test_what_was_cancelled_is_not_sent(store: Store) -> None:
     await due(store, send_at=time.time() + 3600)
     [row] = await rows(store, deliveries)
-    await store.write(lambda tx: queue.cancel(tx, row["message_id"], now=time.time()))
+    await store.write(lambda tx: unsent.cancel(tx, row["message_id"], now=time.time()))
     async with working(store, attempts(store, SOMEWHERE, Gate())) as (_, heard):
         await due(store, "other@example.net")
         [record] = await heard.reaches(1)

@@ -1,4 +1,4 @@
-"""Real servers that the tests start, talk to and stop: PostgreSQL, Postfix and Exim.
+"""Real servers that the tests start, talk to and stop: PostgreSQL, Postfix, Exim, Dovecot.
 
 Each server has one module with one class, a `Server`.  The module's `missing()` says in one line
 why it cannot run on this machine, or None.  Everything listens on 127.0.0.1 and nothing sends
@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import select
 import shutil
 import signal
 import socket
@@ -28,6 +29,8 @@ LOOPBACK = "127.0.0.1"
 # Below the ports that systems hand out to outgoing connections (32768 on Linux, 49152 elsewhere),
 # so that no client of a parallel test can sit on the port between the choice and its use.
 _PORTS = range(10240, 32768)
+
+_STOP_SECONDS = 10.0
 
 
 class ServerFailedError(RuntimeError):
@@ -133,6 +136,35 @@ def end_group(leader: int) -> None:
     """Kills what a server's main process left behind in its process group."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(leader, signal.SIGKILL)
+
+
+def end_master(pid_file: Path) -> None:
+    """TERM, then KILL, to the process in `pid_file`; it is not our child, so no `wait` sees it."""
+    if not pid_file.exists():
+        return
+    pid = int(pid_file.read_text())
+    with contextlib.suppress(ProcessLookupError):
+        process = os.pidfd_open(pid)
+        try:
+            signal.pidfd_send_signal(process, signal.SIGTERM)
+            select.select([process], [], [], _STOP_SECONDS)
+        finally:
+            os.close(process)
+    end_group(pid)
+
+
+def listens(port: int) -> bool:
+    """Whether something on 127.0.0.1 takes connections at this port."""
+    try:
+        socket.create_connection((LOOPBACK, port), timeout=_STOP_SECONDS).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+def program_path() -> str:
+    """PATH with the places where Debian puts servers."""
+    return f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 
 
 def give(paths: Iterable[Path], account: str | None) -> None:

@@ -15,7 +15,6 @@ import contextlib
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Mapping
@@ -31,6 +30,7 @@ from tests.servers import (
     end_group,
     free_port,
     give,
+    listens,
 )
 
 # Compiled into Debian's binary, which looks the account up before it reads any configuration.
@@ -167,21 +167,13 @@ class Exim(Server):
                 **become(_ACCOUNT),
             )
         deadline = time.monotonic() + _START_SECONDS
-        while not _listens(self.port):
+        while not listens(self.port):
             # wait() is the pause: it returns early only if the daemon is gone.
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._daemon.wait(_LOOK_AGAIN_SECONDS)
             if self._daemon.returncode is not None or time.monotonic() > deadline:
                 said = (home / "stderr").read_text(errors="replace")
                 raise ServerFailedError(f"exim: {said}\n{self.log()}")
-
-
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection((LOOPBACK, port), timeout=_START_SECONDS).close()
-    except ConnectionRefusedError:
-        return False
-    return True
 
 
 def _unpacked() -> Path:

@@ -16,13 +16,10 @@ Needs Debian's package and root, because Postfix's master starts its parts under
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import pwd
-import select
 import shutil
-import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,13 +31,13 @@ from tests.servers import (
     Server,
     ServerFailedError,
     addresses_by_domain,
-    end_group,
+    end_master,
     free_port,
     give,
+    program_path,
 )
 
 _ACCOUNT = "postfix"
-_STOP_SECONDS = 10.0
 
 # Where a waiting test looks again; Postfix gives no signal when it has delivered.
 _LOOK_AGAIN_SECONDS = 0.02
@@ -69,6 +66,7 @@ showq unix n - n - - showq
 error unix - - n - - error
 retry unix - - n - - error
 discard unix - - n - - discard
+lmtp unix - - n - - lmtp
 local unix - n n - - local
 virtual unix - n n - - virtual
 anvil unix - - n - 1 anvil
@@ -80,7 +78,7 @@ postlog unix-dgram n - n - 1 postlogd
 
 def missing() -> str | None:
     """Why Postfix cannot run here, or None."""
-    if shutil.which("postfix", path=_program_path()) is None:
+    if shutil.which("postfix", path=program_path()) is None:
         return "Postfix is not installed: run .ci/servers as root on Debian"
     if os.geteuid() != 0:
         return "Postfix needs root to start"
@@ -118,6 +116,11 @@ class Postfix(Server):
         """Tries every deferred message now."""
         self._command("postqueue", "-f")
 
+    def release(self) -> None:
+        """Delivers what its restrictions have put on hold."""
+        self._command("postsuper", "-H", "ALL")
+        self.flush()
+
     def queue(self) -> list[dict[str, Any]]:
         """The queued messages as `postqueue -j` describes them."""
         return [json.loads(line) for line in self._command("postqueue", "-j").splitlines()]
@@ -143,7 +146,7 @@ class Postfix(Server):
         self._command("postfix", "start")
 
     def _end(self) -> None:
-        _end_master(self.home / "queue" / "pid" / "master.pid")
+        end_master(self.home / "queue" / "pid" / "master.pid")
 
     def _logs(self) -> list[Path]:
         return [self.home / "log"]
@@ -151,7 +154,7 @@ class Postfix(Server):
     def _command(self, program: str, *arguments: str) -> str:
         done = subprocess.run(
             [program, "-c", str(self.home), *arguments],
-            env={"PATH": _program_path(), "LC_ALL": "C"},
+            env={"PATH": program_path(), "LC_ALL": "C"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -263,22 +266,3 @@ def _smtp(host: str, port: int) -> str:
 
 def _age(path: Path) -> tuple[int, str]:
     return path.stat().st_mtime_ns, path.name
-
-
-def _program_path() -> str:
-    return f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
-
-
-def _end_master(pid_file: Path) -> None:
-    """TERM, then KILL, to the process in `pid_file`; it is not our child, so no `wait` sees it."""
-    if not pid_file.exists():
-        return
-    pid = int(pid_file.read_text())
-    with contextlib.suppress(ProcessLookupError):
-        process = os.pidfd_open(pid)
-        try:
-            signal.pidfd_send_signal(process, signal.SIGTERM)
-            select.select([process], [], [], _STOP_SECONDS)
-        finally:
-            os.close(process)
-    end_group(pid)

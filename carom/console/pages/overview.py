@@ -1,0 +1,160 @@
+"""The overview: what became of what was sent, by the hour it was sent in, with plots.
+
+Rates are those of cohorts: a bounce that comes days later counts against the hour its message was
+sent in.  A provider's rate is of what has ended; what still waits is in the queue's table.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from markupsafe import Markup
+from sqlalchemy import Connection
+from starlette.responses import Response
+
+from analysis import cohorts, incidents
+from analysis.cohorts import HOUR, Span
+from analysis.incident_view import words as incident_words
+from analysis.lifecycle import State
+from analysis.telling import SENTENCES
+from carom import plots
+from carom.console.visit import Visit
+from carom.console.words import Words
+from carom.plots import Bar, Stack
+from sender import queue
+
+SPANS = {"day": 24, "week": 7 * 24}
+"""Hours."""
+BARS = 10
+COLUMNS = 28
+"""Of the plot over time: more than these are too thin to see."""
+
+WIDE = 440
+"""Of a plot that shares its row, in units of the drawing."""
+
+_GOOD = (State.DELIVERED, State.COMPLAINED)
+_ENDED = (*_GOOD, State.BOUNCED, State.EXPIRED)
+_SHOWN = (State.DELIVERED, State.BOUNCED, State.EXPIRED, State.COMPLAINED, State.SUPPRESSED)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Deliveries by hour and state, and by provider and state; causes of those that failed."""
+
+    hours: Mapping[tuple[int, str], int]
+    providers: Mapping[tuple[str, str], int]
+    causes: Mapping[str, int]
+
+    def total(self, *states: State) -> int:
+        wanted = {state.value for state in states}
+        return sum(n for (_, outcome), n in self.hours.items() if outcome in wanted)
+
+    @property
+    def delivered_ratio(self) -> float | None:
+        ended = self.total(*_ENDED)
+        return self.total(*_GOOD) / ended if ended else None
+
+
+def count(tx: Connection, span: Span) -> Counted:
+    hours = {(hour, outcome): n for hour, outcome, n in cohorts.read(tx, span, "hour", "outcome")}
+    providers: Counter[tuple[str, str]] = Counter()
+    causes: Counter[str] = Counter()
+    for provider, outcome, category, n in cohorts.read(tx, span, "provider", "outcome", "category"):
+        if outcome != cohorts.ACCEPTED:
+            providers[provider, outcome] += n
+            causes[category] += n
+    causes.pop("", None)
+    return Counted(hours, providers, causes)
+
+
+async def show(visit: Visit) -> Response:
+    asked = visit.ask("span", 8)
+    name = asked if asked in SPANS else "day"
+    end = (visit.now // HOUR + 1) * HOUR
+    span = Span(end - SPANS[name] * HOUR, end)
+    counted, depth, opened = await visit.desk.store.read(
+        lambda tx: (count(tx, span), queue.depth(tx, visit.now), incidents.browse(tx, limit=20))
+    )
+    words = visit.words
+    return visit.page(
+        "overview.html",
+        spans=list(SPANS),
+        span=name,
+        counted=counted,
+        states=[(state, counted.total(state)) for state in _SHOWN],
+        ratio=counted.delivered_ratio,
+        percent=plots.percent,
+        depth=depth,
+        waiting=sum(number for number, _ in depth.values()),
+        incidents=[(one, incident_words(one, "title", visit.lang)) for one in opened],
+        drawn=[
+            Markup(one)  # noqa: S704 the plots escape every word
+            for one in (
+                _over_time(counted, span, words),
+                _by_provider(counted, words),
+                _by_cause(counted, words),
+            )
+        ],
+        providers=_table(counted, words),
+    )
+
+
+def _over_time(counted: Counted, span: Span, words: Words) -> str:
+    first, hours = int(span.since // HOUR), int((span.until - span.since) // HOUR)
+    wide = -(-hours // COLUMNS)
+    times = [span.since + n * wide * HOUR for n in range(-(-hours // wide))]
+    stacks = [
+        Stack(words.of("state", state), _columns(counted.hours, state, first, wide, len(times)))
+        for state in _SHOWN
+    ]
+    return plots.columns(
+        words("overview.over_time"),
+        times,
+        [s for s in stacks if any(s.values)],
+        width=960,
+        height=250,
+    )
+
+
+def _columns(
+    hours: Mapping[tuple[int, str], int], state: str, first: int, wide: int, columns: int
+) -> list[float]:
+    found = [0.0] * columns
+    for (hour, outcome), n in hours.items():
+        if outcome == state and 0 <= hour - first < columns * wide:
+            found[(hour - first) // wide] += n
+    return found
+
+
+def _by_provider(counted: Counted, words: Words) -> str:
+    rows = [
+        Bar(name, ratio, note=words("overview.of", count=ended))
+        for name, ended, ratio in _table(counted, words)[:BARS]
+        if ratio is not None
+    ]
+    title = words("overview.by_provider")
+    return plots.bars(title, rows, show=plots.percent, high=1.0, width=WIDE)
+
+
+def _by_cause(counted: Counted, words: Words) -> str:
+    most = sorted(counted.causes.items(), key=lambda one: -one[1])[:BARS]
+    rows = [Bar(words.of("category", category), n) for category, n in most]
+    return plots.bars(words("overview.by_cause"), rows, width=WIDE)
+
+
+def _table(counted: Counted, words: Words) -> list[tuple[str, int, float | None]]:
+    """Provider, how many ended, the share that was delivered; the most first."""
+    names = SENTENCES[words.lang]["provider"]
+    found = []
+    for provider in {one for one, _ in counted.providers}:
+        ended = _sum(counted.providers, provider, _ENDED)
+        share = _sum(counted.providers, provider, _GOOD) / ended if ended else None
+        name = names.get(provider, words("overview.other")).strip()
+        found.append((name, ended, share))
+    return sorted(found, key=lambda one: (-one[1], one[0]))
+
+
+def _sum(table: Mapping[tuple[str, str], int], provider: str, states: Iterable[State]) -> int:
+    return sum(table.get((provider, state.value), 0) for state in states)

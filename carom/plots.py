@@ -1,0 +1,429 @@
+"""Charts: pure functions from data to SVG, without a library and without scripts.
+
+`lines`, `columns`, `bars` and `spark` give one `<svg>` element each.  A page that shows charts has
+`STYLE` once in a `<style>` element: it holds their colours, for light and dark, so that a chart
+fits its page.  Charts scale with the page; a title and, for those who hear the page, a description
+of the data are inside.  All words are escaped.  Times are Unix seconds and shown in UTC.
+
+What is not known (None, NaN) is a gap in a line, never a zero.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from html import escape
+from itertools import pairwise
+
+WIDTH, HEIGHT = 460, 220
+_LEFT, _RIGHT, _BOTTOM = 52, 14, 28
+_ROW = 26
+_LETTER = 6.7
+"""Width of a letter of the charts' font size, on average, in units of the drawing."""
+
+STYLE = """
+.plot { display: block; width: 100%; height: auto; font: 12px system-ui, sans-serif;
+  --plot-ink: #1f2933; --plot-dim: #5b6673; --plot-grid: #e3e7ec; --plot-ghost: #c3cad3;
+  --plot-1: #1769aa; --plot-2: #c2570c; --plot-3: #0f766e; --plot-4: #a3318c; --plot-5: #8a6d00;
+  --plot-6: #5b4fc7; --plot-7: #b3261e; --plot-8: #5f6b76; }
+@media (prefers-color-scheme: dark) { .plot {
+  --plot-ink: #e6eaef; --plot-dim: #a3adb8; --plot-grid: #333c46; --plot-ghost: #566270;
+  --plot-1: #6cb6f5; --plot-2: #f59e5b; --plot-3: #4fd1c1; --plot-4: #e58bd2; --plot-5: #e3c44d;
+  --plot-6: #a9a0ff; --plot-7: #ff8a80; --plot-8: #aab4be; } }
+.plot text { fill: var(--plot-dim); } .plot .plot-name { fill: var(--plot-ink); }
+.plot .plot-title { fill: var(--plot-ink); font-weight: 600; font-size: 13px; }
+.plot .plot-grid { stroke: var(--plot-grid); stroke-width: 1; }
+.plot .plot-line { fill: none; stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
+.plot .plot-dashed { stroke-dasharray: 4 4; stroke-width: 1.5; }
+.plot .plot-ghost { fill: var(--plot-ghost); }
+"""
+
+Show = Callable[[float], str]
+"""How a value is written: `number`, `percent`, `seconds`, or a caller's own."""
+Place = Callable[[float], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line: (time, value) in order of time; a value of None leaves a gap."""
+
+    name: str
+    points: Sequence[tuple[float, float | None]]
+    dashed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """One colour of stacked columns: as many values as there are columns."""
+
+    name: str
+    values: Sequence[float]
+    colour: int | None = None  # 1 to 8; else by its place
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One horizontal bar; `before`, drawn behind it, is what it is compared with."""
+
+    name: str
+    value: float | None
+    before: float | None = None
+    note: str = ""
+
+
+def number(value: float) -> str:
+    """`0.25`, `950`, `12.3k`, `4M`."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if abs(value) >= size:
+            unit = 1e3 if letter == "k" else size
+            return f"{value / unit:.3g}{letter}"
+    return f"{value:.0f}" if value == round(value) else f"{value:.2g}"
+
+
+def percent(value: float) -> str:
+    """`98.7 %` of 0.987; more digits where they tell something."""
+    shown = value * 100
+    digits = 2 if 0 < min(shown, abs(100 - shown)) < 0.5 else 1
+    return f"{shown:.{digits}f}".removesuffix(".0") + " %"
+
+
+def seconds(value: float) -> str:
+    """`250 ms`, `1.5 s`, `12 min`, `3 h`, `2 d`."""
+    for size, unit in ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min")):
+        if value >= size * 2:
+            return f"{value / size:.3g} {unit}"
+    return f"{value:.3g} s" if value >= 1 or value == 0 else f"{value * 1000:.3g} ms"
+
+
+def lines(
+    title: str,
+    series: Sequence[Line],
+    *,
+    show: Show = number,
+    low: float | None = 0.0,
+    high: float | None = None,
+    log: bool = False,
+    description: str = "",
+    width: int = WIDTH,
+    height: int = HEIGHT,
+) -> str:
+    """Lines over time.  `low` and `high` bound the value axis; None fits it to the data.
+
+    `log`: the value axis is logarithmic and what is not above zero a gap.
+    """
+    known = [
+        [(at, value) for at, value in line.points if _known(value, log=log)] for line in series
+    ]
+    values = [value for points in known for _, value in points if value is not None]
+    times = [at for line in series for at, _ in line.points]
+    if not values:
+        return _empty(title, width, height)
+    top = _top(width, [line.name for line in series] if len(series) > 1 else [])
+    marks = _log_marks(values) if log else _marks(values, low, high)
+    across = _scale(min(times), max(times), _LEFT, width - _RIGHT)
+    up = _scale(marks[0], marks[-1], height - _BOTTOM, top, log=log)
+    drawn = [_grid(marks, up, show, width), _time_axis(times, across, width, height)]
+    for n, line in enumerate(series):
+        style = "plot-line plot-dashed" if line.dashed else "plot-line"
+        runs = _runs(line.points, log=log)
+        drawn.extend(_run(run, across, up, style, n) for run in runs)
+    told = description or "; ".join(_tell(line, show) for line in series)
+    names = [(line.name, line.dashed) for line in series] if len(series) > 1 else []
+    return _svg(title, told, _legend(names, width) + "".join(drawn), width, height)
+
+
+def columns(
+    title: str,
+    times: Sequence[float],
+    stacks: Sequence[Stack],
+    *,
+    show: Show = number,
+    description: str = "",
+    width: int = WIDTH,
+    height: int = HEIGHT,
+) -> str:
+    """Stacked columns over time, the first stack at the bottom; negative values count as zero."""
+    sums = [sum(max(0.0, stack.values[n]) for stack in stacks) for n in range(len(times))]
+    if not times or not any(sums):
+        return _empty(title, width, height)
+    top = _top(width, [stack.name for stack in stacks] if len(stacks) > 1 else [])
+    marks = _marks(sums, 0.0, None)
+    step = (width - _LEFT - _RIGHT) / len(times)
+    up = _scale(marks[0], marks[-1], height - _BOTTOM, top)
+    drawn = [_grid(marks, up, show, width)]
+    under = [0.0] * len(times)
+    for n, stack in enumerate(stacks):
+        for i, value in enumerate(stack.values):
+            if value > 0:
+                x, tall = _LEFT + step * (i + 0.1), up(under[i]) - up(under[i] + value)
+                paint = _colour(_place(stack, n))
+                drawn.append(_rect(x, up(under[i] + value), step * 0.8, tall, paint))
+                under[i] += value
+    drawn.append(_time_axis(times, _scale_of_columns(times, step), width, height))
+    told = description or "; ".join(f"{s.name}: {show(sum(s.values))} in all" for s in stacks)
+    names = [(stack.name, False) for stack in stacks] if len(stacks) > 1 else []
+    colours = [_place(stack, n) for n, stack in enumerate(stacks)]
+    return _svg(title, told, _legend(names, width, colours=colours) + "".join(drawn), width, height)
+
+
+def bars(
+    title: str,
+    rows: Sequence[Bar],
+    *,
+    show: Show = number,
+    low: float = 0.0,
+    high: float | None = None,
+    compared: tuple[str, str] | None = None,
+    description: str = "",
+    width: int = WIDTH,
+) -> str:
+    """Horizontal bars, one a row; the value and the row's note stand at its end.
+
+    `compared` names what the bars and the pale bars behind them are, such as ("now", "last week").
+    """
+    if not rows:
+        return _empty(title, width, 90)
+    values = [v for row in rows for v in (row.value, row.before) if v is not None]
+    most = max(values, default=0.0) if high is None else high
+    left = min(180.0, 12 + _LETTER * max(len(row.name) for row in rows))
+    right = 12 + _LETTER * max(len(_ending(row, show)) for row in rows)
+    across = _scale(low, max(most, low + 1e-9), left, max(left + 40, width - right))
+    top = _top(width, list(compared or ()))
+    height = int(top + _ROW * len(rows) + 6)
+    drawn = [_bar(row, top + _ROW * n, left, across, show) for n, row in enumerate(rows)]
+    told = description or "; ".join(f"{row.name}: {_ending(row, show)}" for row in rows)
+    legend = _legend([(compared[0], False)], width, ghost=compared[1]) if compared else ""
+    return _svg(title, told, legend + "".join(drawn), width, height)
+
+
+def spark(values: Sequence[float | None], *, width: int = 120, height: int = 28) -> str:
+    """A small line without axes, for a table's cell; hidden from readers of the page's words."""
+    known = [value for value in values if _known(value) and value is not None]
+    if len(values) < 2 or not known:
+        return ""
+    across = _scale(0, len(values) - 1, 2, width - 2)
+    up = _scale(min(known), max(known), height - 3, 3)
+    points = list(enumerate(values))
+    drawn = "".join(_run(run, across, up, "plot-line", 0) for run in _runs(points))
+    size = f'width="{width}" height="{height}" style="width:{width}px"'
+    box = f'viewBox="0 0 {width} {height}"'
+    return f'<svg class="plot" {size} {box} aria-hidden="true">{drawn}</svg>'
+
+
+def _known(value: float | None, *, log: bool = False) -> bool:
+    return value is not None and math.isfinite(value) and not (log and value <= 0)
+
+
+def _runs(
+    points: Sequence[tuple[float, float | None]], *, log: bool = False
+) -> list[list[tuple[float, float]]]:
+    """The points cut where a value is not known."""
+    found: list[list[tuple[float, float]]] = [[]]
+    for at, value in points:
+        if value is None or not _known(value, log=log):
+            found.append([])
+        else:
+            found[-1].append((at, value))
+    return [run for run in found if run]
+
+
+def _run(run: list[tuple[float, float]], across: Place, up: Place, style: str, colour: int) -> str:
+    if len(run) == 1:
+        x, y = across(run[0][0]), up(run[0][1])
+        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" fill="{_colour(colour)}"/>'
+    path = "L".join(f"{across(at):.1f} {up(value):.1f}" for at, value in run)
+    return f'<path class="{style}" stroke="{_colour(colour)}" d="M{path}"/>'
+
+
+def _scale(low: float, high: float, start: float, end: float, *, log: bool = False) -> Place:
+    """The place of a value between `start` and `end` of the drawing."""
+    if log:
+        linear = _scale(math.log10(low), math.log10(high), start, end)
+        return lambda value: linear(math.log10(value))
+    span = (high - low) or 1.0
+    return lambda value: start + (min(max(value, low), high) - low) / span * (end - start)
+
+
+def _scale_of_columns(times: Sequence[float], step: float) -> Place:
+    wide = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else 1.0
+    return lambda at: _LEFT + step * ((at - times[0]) / wide + 0.5)
+
+
+def _marks(values: Sequence[float], low: float | None, high: float | None) -> list[float]:
+    """Four or five round values that hold the data."""
+    bottom = min(values) if low is None else low
+    top = max(values) if high is None else high
+    if top <= bottom:
+        top = bottom + (abs(bottom) or 1.0)
+    step = _round_step((top - bottom) / 4)
+    first = math.floor(bottom / step + 1e-9)
+    last = math.ceil(top / step - 1e-9)
+    marks = [n * step for n in range(first, last + 1)]
+    return marks if high is None else [*[m for m in marks if m < high - step / 4], high]
+
+
+def _round_step(rough: float) -> float:
+    size = float(10 ** math.floor(math.log10(rough)))
+    return next(size * n for n in (1, 2, 2.5, 5, 10) if size * n >= rough * 0.999)
+
+
+def _log_marks(values: Sequence[float]) -> list[float]:
+    first = math.floor(math.log10(min(values)))
+    last = max(math.ceil(math.log10(max(values))), first + 1)
+    return [10.0**n for n in range(first, last + 1)]
+
+
+def _grid(marks: Sequence[float], up: Place, show: Show, width: int) -> str:
+    return "".join(
+        f'<line class="plot-grid" x1="{_LEFT}" x2="{width - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{escape(show(mark))}</text>'
+        for mark in marks
+        for y in (up(mark),)
+    )
+
+
+_HOURS = (300, 900, 3_600, 10_800, 21_600, 43_200)
+_STEPS = (*_HOURS, *(86_400 * n for n in (1, 2, 7, 14, 28, 91)))
+
+
+def _time_axis(times: Sequence[float], across: Place, width: int, height: int) -> str:
+    """At most six marks at round times."""
+    first, last = min(times), max(times)
+    step = next((s for s in _STEPS if (last - first) / s <= 5), 365 * 86_400)
+    start = float(math.ceil(first / step) * step)
+    shape = "%H:%M" if step < 86_400 else "%d %b"
+    marks = [start + step * n for n in range(int((last - start) // step) + 1)] or [first]
+    return "".join(
+        f'<text x="{across(at):.1f}" y="{height - 8}" text-anchor="{_anchor(across(at), width)}">'
+        f"{datetime.fromtimestamp(at, UTC).strftime(_day_or(shape, at))}</text>"
+        for at in marks
+    )
+
+
+def _anchor(x: float, width: int) -> str:
+    """So that no mark is cut off at the edge."""
+    return "end" if x > width - 28 else "middle"
+
+
+def _day_or(shape: str, at: float) -> str:
+    return "%d %b" if at % 86_400 == 0 else shape
+
+
+def _top(width: int, names: Sequence[str]) -> int:
+    """Where the drawing begins, under the title and the legend's rows."""
+    return 32 + 18 * (_legend_places(names, width)[1] if names else 0)
+
+
+def _legend_places(names: Sequence[str], width: int) -> tuple[list[tuple[float, int]], int]:
+    places, x, row = [], 0.0, 0
+    for name in names:
+        wide = 30 + _LETTER * len(name)
+        if x and x + wide > width - 16:
+            x, row = 0.0, row + 1
+        places.append((x, row))
+        x += wide
+    return places, row + 1
+
+
+def _place(stack: Stack, n: int) -> int:
+    return n if stack.colour is None else stack.colour - 1
+
+
+def _legend(
+    names: Sequence[tuple[str, bool]],
+    width: int,
+    *,
+    ghost: str = "",
+    colours: Sequence[int] = range(100),
+) -> str:
+    entries = [
+        (name, f'fill="{_colour(n)}"', dashed)
+        for (name, dashed), n in zip(names, colours, strict=False)
+    ]
+    if ghost:
+        entries.append((ghost, 'class="plot-ghost"', False))
+    places, _ = _legend_places([name for name, _, _ in entries], width)
+    drawn = []
+    for (name, paint, dashed), (x, row) in zip(entries, places, strict=True):
+        y = 36 + 18 * row
+        tall = 3 if dashed else 9
+        drawn.append(
+            f'<rect x="{8 + x:.0f}" y="{y - tall / 2 - 4:.0f}" width="12" height="{tall}" rx="1" '
+            f'{paint}/><text class="plot-name" x="{25 + x:.0f}" y="{y}">{escape(name)}</text>'
+        )
+    return "".join(drawn)
+
+
+def _bar(row: Bar, y: float, left: float, across: Place, show: Show) -> str:
+    name = escape(_cut(row.name, left))
+    at = f'x="{left - 8:.0f}" y="{y + 15:.0f}"'
+    drawn = [f'<text class="plot-name" {at} text-anchor="end">{name}</text>']
+    end = left
+    if row.before is not None:
+        end = across(row.before)
+        drawn.append(
+            f'<rect class="plot-ghost" x="{left:.1f}" y="{y + 2:.1f}" rx="2" '
+            f'width="{end - left:.1f}" height="18"/>'
+        )
+    if row.value is not None:
+        drawn.append(_rect(left, y + 5, across(row.value) - left, 12, _colour(0)))
+        end = max(end, across(row.value))
+    said = escape(_ending(row, show))
+    drawn.append(f'<text x="{end + 6:.1f}" y="{y + 15:.0f}">{said}</text>')
+    return "".join(drawn)
+
+
+def _cut(name: str, left: float) -> str:
+    room = int((left - 10) / _LETTER)
+    return name if len(name) <= room + 1 else name[: max(1, room)] + "…"
+
+
+def _ending(row: Bar, show: Show) -> str:
+    value = "no data" if row.value is None else show(row.value)
+    return f"{value} ({row.note})" if row.note else value
+
+
+def _rect(x: float, y: float, wide: float, tall: float, colour: str) -> str:
+    return (
+        f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(wide, 0.5):.1f}" '
+        f'height="{max(tall, 0.5):.1f}" rx="1" fill="{colour}"/>'
+    )
+
+
+def _colour(n: int) -> str:
+    return f"var(--plot-{n % 8 + 1})"
+
+
+def _tell(line: Line, show: Show) -> str:
+    known = [value for _, value in line.points if value is not None and math.isfinite(value)]
+    if not known:
+        return f"{line.name}: no data"
+    trend = _trend(known)
+    return (
+        f"{line.name}: from {show(known[0])} to {show(known[-1])}{trend}, "
+        f"least {show(min(known))}, most {show(max(known))}"
+    )
+
+
+def _trend(values: Sequence[float]) -> str:
+    if len(values) > 2 and all(a <= b for a, b in pairwise(values)) and values[0] < values[-1]:
+        return " (rising)"
+    if len(values) > 2 and all(a >= b for a, b in pairwise(values)) and values[0] > values[-1]:
+        return " (falling)"
+    return ""
+
+
+def _empty(title: str, width: int, height: int) -> str:
+    said = f'<text x="{width / 2}" y="{height / 2 + 10}" text-anchor="middle">no data yet</text>'
+    return _svg(title, "no data yet", said, width, height)
+
+
+def _svg(title: str, told: str, drawn: str, width: int, height: int) -> str:
+    head = f'<text class="plot-title" x="8" y="16">{escape(title)}</text>'
+    label = f"<title>{escape(title)}</title><desc>{escape(told)}</desc>"
+    return (
+        f'<svg class="plot" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+        f'role="img" aria-label="{escape(f"{title}. {told}")}">{label}{head}{drawn}</svg>'
+    )

@@ -1,0 +1,113 @@
+"""More processes that send, on the same database: `[sender] processes`.
+
+A Python process is bound to one core, and sending is work.  `keep` starts the others that a process
+with the role of the sender is to have, and lives as long as they are wanted.  Each is told its
+settings over a socket, its line, which also is what it lives by: when the line ends, however the
+parent ended, the child stops in order.  What it counts comes back over the line and is added to the
+parent's metrics (`analysis.added_up`): one target to scrape.
+
+A child that ends by itself is replaced, after a pause that grows while they die young, and what it
+held is taken back at once.  They share all limits of pacing among them (`Sender.sharers`), and each
+learns by itself what a site says.
+
+The child's side is `carom.sending_process`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import pickle
+import socket
+import struct
+import sys
+
+import structlog
+
+from carom.engine import Engine
+
+log = structlog.get_logger()
+
+GRACE = 23.0
+"""Seconds from the end of the line to the end of a child: its worker's own grace, and a margin."""
+FIRST, LONGEST = 0.5, 30.0
+"""Seconds before a child is replaced; doubled while they do not live for `SETTLED`."""
+SETTLED = 60.0
+
+MOST_NEWS = 2**24
+"""Octets of one message on the line."""
+SIZE = struct.Struct(">I")
+
+_BOOT = (
+    "import sys, json; sys.path[:] = json.loads(sys.argv[1]);"
+    "from carom.sending_process import main; main()"
+)
+
+
+async def keep(engine: Engine, stop: asyncio.Event) -> None:
+    """Keep the other processes running until `stop` is set; then end them, and return.
+
+    Cancelled, it kills them.
+    """
+    async with asyncio.TaskGroup() as group:
+        for number in range(1, engine.settings.sender.sharers):
+            group.create_task(_keep_one(engine, number, stop))
+
+
+async def _keep_one(engine: Engine, number: int, stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    pause = FIRST
+    while not stop.is_set():
+        began = loop.time()
+        code = await _live(engine, number, stop)
+        engine.metrics.added.forget(number)
+        if stop.is_set():
+            return
+        pause = FIRST if loop.time() - began >= SETTLED else pause
+        log.error("a sending process ended", process=number, exit=code, again_in=pause)
+        await engine.worker.take_back()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(pause):
+                await stop.wait()
+        pause = min(pause * 2, LONGEST)
+
+
+async def _live(engine: Engine, number: int, stop: asyncio.Event) -> int:
+    """The life of one child; how it ended."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-c", _BOOT, json.dumps(sys.path)),
+            stdin=theirs.fileno(),
+            stdout=asyncio.subprocess.DEVNULL,
+        )
+    reader, writer = await asyncio.open_connection(sock=ours, limit=MOST_NEWS)
+    ended = asyncio.create_task(child.wait())
+    told = asyncio.create_task(_listen(engine, number, reader, writer))
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if writer.can_write_eof():
+            writer.write_eof()  # its last news can still come
+        await asyncio.wait({ended}, timeout=GRACE)
+        await asyncio.wait({told}, timeout=1.0)
+    finally:
+        for task in (told, stopped):
+            task.cancel()
+        writer.transport.abort()
+        if child.returncode is None:
+            child.kill()
+        await asyncio.shield(ended)
+    return ended.result()
+
+
+async def _listen(
+    engine: Engine, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    """Tell a child its settings, and hear what it counts until the line ends."""
+    with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        order = pickle.dumps(engine.settings)
+        writer.write(SIZE.pack(len(order)) + order)
+        while True:
+            engine.metrics.added.hear(number, json.loads(await reader.readuntil(b"\n")))

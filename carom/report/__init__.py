@@ -1,0 +1,1 @@
+"""The report: how mail did, against the week before, for people without dashboards."""

@@ -1,0 +1,316 @@
+"""The report as one HTML page: nothing in it is fetched from anywhere, and no script runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import NamedTuple
+
+from analysis.stats import Json
+from carom import plots
+from carom.plots import Bar, Line, Stack, number, percent, seconds
+from carom.report.figures import FEW, Figures, Group
+from carom.report.terminal import about, change, earlier, headline, moved, share, span
+
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1f2933; --dim: #5b6673; --paper: #ffffff;
+  --card: #ffffff; --line: #dfe4ea; --ground: #f4f6f8; --good: #0f766e; --bad: #b3261e; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6eaef; --dim: #a3adb8; --paper: #14181d;
+  --card: #1b2026; --line: #333c46; --ground: #14181d; --good: #4fd1c1; --bad: #ff8a80; } }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--ground); color: var(--ink);
+  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", sans-serif; }
+main { max-width: 1180px; margin: 0 auto; padding: 28px 20px 48px; }
+h1 { font-size: 24px; line-height: 1.2; margin: 0; }
+h2 { font-size: 17px; margin: 34px 0 10px; }
+p { margin: 6px 0; } .dim { color: var(--dim); }
+.lead { font-size: 17px; margin: 12px 0 20px; max-width: 60em; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(165px, 1fr)); gap: 12px; }
+.tile, figure, .table { background: var(--card); border: 1px solid var(--line);
+  border-radius: 8px; margin: 0; }
+.tile { padding: 12px 14px; } .tile b { display: block; font-size: 25px; line-height: 1.25;
+  font-weight: 650; font-variant-numeric: tabular-nums; }
+.tile span { color: var(--dim); font-size: 13px; display: block; }
+.plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 440px), 1fr));
+  gap: 14px; align-items: start; }
+figure { padding: 12px 10px 8px; min-width: 0; }
+.table { overflow-x: auto; margin-top: 14px; }
+table { border-collapse: collapse; width: 100%; font-size: 14px;
+  font-variant-numeric: tabular-nums; }
+th, td { padding: 7px 12px; text-align: right; white-space: nowrap;
+  border-top: 1px solid var(--line); }
+thead th { border-top: 0; color: var(--dim); font-weight: 600; font-size: 13px; }
+th:first-child, td:first-child, .words { text-align: left; }
+tbody th { font-weight: 600; } .few td { color: var(--dim); }
+.up { color: var(--good); } .down { color: var(--bad); }
+.incident { border-left: 4px solid var(--bad); padding: 10px 14px; background: var(--card);
+  border-radius: 4px; margin: 10px 0; } .incident.closed { border-color: var(--line); }
+footer { margin-top: 40px; font-size: 13px; color: var(--dim); max-width: 70em; }
+@media (max-width: 600px) { main { padding: 18px 12px 32px; } .tile b { font-size: 21px; }
+  th, td { padding: 6px 8px; } .tiles { grid-template-columns: 1fr 1fr; } }
+@media print { body { background: #fff; } figure, .tile { break-inside: avoid; } }
+"""
+
+
+def page(figures: Figures) -> str:
+    """A whole document."""
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>Carom: {escape(span(figures))}</title>"
+        f"<style>{_STYLE}{plots.STYLE}</style></head><body><main>"
+        f"<h1>Mail report</h1><p class=dim>{escape(span(figures))}</p>"
+        f"<p class=lead>{escape(headline(figures))}</p>"
+        f"{_tiles(figures)}{_incidents(figures)}{_arriving(figures)}{_refused(figures)}"
+        f"{_unwanted(figures)}{_seeds(figures)}{_FOOT}</main></body></html>\n"
+    )
+
+
+def _tiles(figures: Figures) -> str:
+    total = figures.totals
+    waits = total.now["time_to_accept"]
+    states = total.now["states"]
+    depth = sum(found for found, _ in figures.queue.values())
+    oldest = max((waited for _, waited in figures.queue.values()), default=0.0)
+    tiles = [
+        ("Delivered and stayed", _ratio(total, "delivered"), _against(total, "delivered", figures)),
+        ("Bounced", _ratio(total, "bounced"), _counts(total, "bounced")),
+        ("Complained", _ratio(total, "complained"), _counts(total, "complained")),
+        ("Half accepted within", _wait(waits["p50"]), f"95 %: {_wait(waits['p95'])}"),
+        ("Withheld", f"{states['suppressed']:,}", "on the suppression list"),
+        ("Waiting now", number(depth), f"oldest due {seconds(round(oldest))}"),
+    ]
+    shown = (
+        f'<div class="tile"><span>{escape(name)}</span><b>{escape(value)}</b>'
+        f"<span>{escape(note)}</span></div>"
+        for name, value, note in tiles
+    )
+    return f'<div class="tiles">{"".join(shown)}</div>'
+
+
+def _ratio(group: Group, name: str) -> str:
+    ratio = group.ratio(name)
+    return "no data" if ratio is None else percent(ratio)
+
+
+def _counts(group: Group, name: str) -> str:
+    found = group.now["ratios"][name]
+    return f"{found['numerator']:,} of {found['denominator']:,}"
+
+
+def _against(group: Group, name: str, figures: Figures) -> str:
+    before = group.ratio_before(name)
+    return _counts(group, name) if before is None else f"{percent(before)} {earlier(figures)}"
+
+
+def _wait(value: float | None) -> str:
+    return "no data" if value is None else seconds(value)
+
+
+def _incidents(figures: Figures) -> str:
+    if not figures.incidents:
+        return ""
+    shown = (
+        f'<div class="incident {escape(one["state"])}"><b>{escape(one["title"]["en"])}</b>'
+        f"<p class=dim>{escape(one['state'])}, since {escape(str(one['since'])[:16])} UTC</p>"
+        f"<p>{_marked_up(one['advice']['en'])}</p></div>"
+        for one in figures.incidents
+    )
+    return f"<h2>Incidents</h2>{''.join(shown)}"
+
+
+def _marked_up(text: str) -> str:
+    """Escaped, with commands between backticks set as code."""
+    parts = (escape(part) for part in text.split("`"))
+    return "".join(f"<code>{part}</code>" if n % 2 else part for n, part in enumerate(parts))
+
+
+def _arriving(figures: Figures) -> str:
+    """Is mail arriving, for whom, and how quickly?"""
+    now = _points(figures.series, "delivered")
+    before = _points(figures.series_before, "delivered")
+    ratios = [value for _, value in (*now, *before) if value is not None]
+    low = max(0.0, min(ratios, default=0.0) - 0.02)
+    lines = [Line("this time", now), Line(earlier(figures), before, dashed=True)]
+    charts = [
+        plots.lines(
+            "Delivered and stayed, of what ended", lines, show=percent, low=_floor(low), high=1.0
+        ),
+        plots.columns(
+            "Deliveries by what became of them",
+            [slot["time"] for slot in figures.series],
+            [
+                Stack(name, [slot["states"][name] for slot in figures.series], colour)
+                for name, colour in _STATES.items()
+                if any(slot["states"][name] for slot in figures.series)
+            ],
+        ),
+        plots.bars(
+            "Delivered and stayed, by provider",
+            [_bar(group, "delivered") for group in figures.providers],
+            show=percent,
+            high=1.0,
+            compared=("this time", earlier(figures)),
+        ),
+        plots.lines(
+            "Time until the next host accepted",
+            [
+                Line(name, [(s["time"], s["time_to_accept"][p]) for s in figures.series])
+                for name, p in (("half", "p50"), ("95 %", "p95"), ("99 %", "p99"))
+            ],
+            show=seconds,
+            log=True,
+        ),
+    ]
+    tables = _groups("Provider", figures.providers) + _groups("Stream", figures.streams)
+    return f"<h2>Is mail arriving?</h2>{_plots(charts)}{tables}"
+
+
+_STATES = {
+    "delivered": 1,
+    "complained": 4,
+    "bounced": 7,
+    "expired": 5,
+    "suppressed": 8,
+    "cancelled": 6,
+    "queued": 3,
+    "sending": 2,
+}
+"""Colours by state: what is bad looks it."""
+
+
+def _floor(low: float) -> float:
+    """A round start of the axis, so that a drop of a few percent can be seen."""
+    return next(start for start in (0.98, 0.95, 0.9, 0.8, 0.5, 0.0) if low >= start)
+
+
+def _points(series: Sequence[Json], name: str) -> list[tuple[float, float | None]]:
+    return [(slot["time"], slot["ratios"][name]["ratio"]) for slot in series]
+
+
+def _bar(group: Group, name: str) -> Bar:
+    few = group.now["ratios"][name]["denominator"] < FEW
+    note = _counts(group, name) if few else ""
+    return Bar(group.name, group.ratio(name), group.ratio_before(name), note)
+
+
+def _refused(figures: Figures) -> str:
+    """What came back, and whose fault it was."""
+    compared = ("this time", earlier(figures))
+    charts = [
+        plots.bars(
+            "Not delivered, by fault",
+            [Bar(one.cause[0] or "none", one.now, one.before) for one in figures.faults],
+            compared=compared,
+        ),
+        plots.bars(
+            "Not delivered, by category",
+            [
+                Bar(one.cause[0].replace("_", " "), one.now, one.before)
+                for one in figures.categories
+            ],
+            compared=compared,
+        ),
+    ]
+    return f"<h2>What came back, and whose fault was it?</h2>{_plots(charts)}"
+
+
+def _unwanted(figures: Figures) -> str:
+    """Complaints and the suppression list."""
+    days = sorted({day for found in figures.grown.values() for day in found})
+    charts = [
+        plots.bars(
+            "Complaints, of what stayed delivered",
+            [_bar(group, "complained") for group in figures.providers if _complained(group)],
+            show=percent,
+            compared=("this time", earlier(figures)),
+        ),
+        plots.columns(
+            "New on the suppression list, and still there",
+            days,
+            [
+                Stack(reason.replace("_", " "), [float(found.get(day, 0)) for day in days])
+                for reason, found in sorted(figures.grown.items())
+            ],
+        ),
+    ]
+    rows = [
+        (reason.replace("_", " "), f"{n:,}", f"{sum(figures.grown.get(reason, {}).values()):,}")
+        for reason, n in figures.suppressed.items()
+        if n
+    ]
+    table = _table(("On the list", "Entries that stand", "New in this time"), rows)
+    return f"<h2>Who does not want it?</h2>{_plots(charts)}{table}"
+
+
+def _complained(group: Group) -> bool:
+    return bool(group.ratio("complained") or group.ratio_before("complained"))
+
+
+def _seeds(figures: Figures) -> str:
+    """Where seed mailboxes found our probes, with the interval that few samples leave."""
+    found = [(name, tally) for name, tally in figures.placement.items() if tally.samples]
+    if not found:
+        return ""
+    chart = plots.bars(
+        "Probes in the inbox, with what 95 of 100 such counts hold",
+        [
+            Bar(name, tally.ratio, note=f"{about(tally.interval)}, {tally.samples} probes")
+            for name, tally in found
+        ],
+        show=percent,
+        high=1.0,
+    )
+    return f"<h2>Does it reach the inbox?</h2>{_plots([chart])}"
+
+
+def _groups(title: str, groups: Sequence[Group]) -> str:
+    names = (title, "Delivered and stayed", "Change", "Bounced", "Complained", "p50", "p95")
+    rows = []
+    for group in groups:
+        waits = group.now["time_to_accept"]
+        cells: list[str | Marked] = [group.name, share(group, "delivered")]
+        cells.append(Marked(change(group, "delivered"), moved(group, "delivered")))
+        cells += [_ratio(group, name) for name in ("bounced", "complained")]
+        rows.append((*cells, _wait(waits["p50"]), _wait(waits["p95"])))
+    return _table(names, rows)
+
+
+class Marked(NamedTuple):
+    """A cell that says that something surely rose (1) or fell (-1)."""
+
+    text: str
+    moved: int
+
+
+def _table(titles: Sequence[str], rows: Iterable[Sequence[str | Marked]]) -> str:
+    body = "".join(
+        f'<tr><th scope="row">{escape(str(first))}</th>{"".join(_cell(one) for one in rest)}</tr>'
+        for first, *rest in rows
+    )
+    if not body:
+        return ""
+    head = "".join(f'<th scope="col">{escape(title)}</th>' for title in titles)
+    return (
+        f'<div class="table" tabindex="0" role="region" aria-label="{escape(titles[0])}">'
+        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _cell(cell: str | Marked) -> str:
+    if isinstance(cell, Marked):
+        way = {1: ' class="up"', -1: ' class="down"'}.get(cell.moved, "")
+        return f"<td{way}>{escape(cell.text)}</td>"
+    return f"<td>{escape(cell)}</td>"
+
+
+def _plots(charts: Sequence[str]) -> str:
+    return f'<div class="plots">{"".join(f"<figure>{chart}</figure>" for chart in charts)}</div>'
+
+
+_FOOT = (
+    "<footer><p>A delivery counts in the hour it was sent in, and as delivered only while no later "
+    "bounce or complaint took it back. Shares are of what was tried and has ended: what waits, was "
+    "withheld or cancelled is left out. Changes are in points of a percent, and left out below "
+    f"{FEW} deliveries. Times are UTC.</p></footer>"
+)
