@@ -77,10 +77,9 @@ class Added:
         for family, name, labels, value in news["gauges"]:
             held.setdefault(family, {})[name, tuple(labels)] = value
 
-    @property
-    def processes(self) -> int:
-        """How many others have told anything and live."""
-        return len(self._gauges)
+    def knows(self, process: int) -> bool:
+        """Whether the process with this number has told anything, and lives."""
+        return process in self._gauges
 
     def forget(self, process: int) -> None:
         """A process has ended: what it held is gone, what it counted stays."""

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select, update
 from analysis import incidents as book
 from analysis import tallies
 from analysis.incident_policy import Do, IncidentKind, Policy, Seen, Window, judge, windows_of
-from analysis.incidents import Change, Json, Place
+from analysis.incidents import MOST_REPLIES, Change, Json, Place
 from analysis.schema import deliveries, incidents
 from analysis.tallies import Key
 
@@ -107,10 +107,8 @@ def _look_again(
 def evidence(tx: Connection, kind: IncidentKind, provider: str, seen: Seen, now: float) -> Json:
     """What an incident rests on: counts, the remote's own words, the deliveries concerned."""
     since = now - EVIDENCE_WINDOW
-    found = tallies.wordings(tx, provider, kind.categories, since=since, most=4 * book.MOST_REPLIES)
-    words = [(category, one) for category, one in found if one.fault in kind.faults][
-        : book.MOST_REPLIES
-    ]
+    found = tallies.wordings(tx, provider, kind.categories, since=since, most=4 * MOST_REPLIES)
+    words = [(category, one) for category, one in found if one.fault in kind.faults][:MOST_REPLIES]
     first = min((w for _, w in words), key=lambda w: w.first_at, default=None)
     newest = max((w for _, w in words), key=lambda w: w.last_at, default=None)
     return {

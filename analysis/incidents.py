@@ -35,6 +35,7 @@ ALL = "all"
 """In place of a provider: trouble that is not one provider's."""
 
 MOST_REPLIES = 8
+"""Wordings that the evidence quotes."""
 
 
 @dataclass(frozen=True, slots=True)

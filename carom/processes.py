@@ -22,6 +22,7 @@ import pickle
 import socket
 import struct
 import sys
+from asyncio.subprocess import Process
 
 import structlog
 
@@ -60,12 +61,15 @@ async def _keep_one(engine: Engine, number: int, stop: asyncio.Event) -> None:
     pause = FIRST
     while not stop.is_set():
         began = loop.time()
-        code = await _live(engine, number, stop)
+        try:
+            how = f"exit {await _live(engine, number, stop)}"
+        except OSError as error:
+            how = f"not started: {error}"
         engine.metrics.added.forget(number)
         if stop.is_set():
             return
         pause = FIRST if loop.time() - began >= SETTLED else pause
-        log.error("a sending process ended", process=number, exit=code, again_in=pause)
+        log.error("a sending process ended", process=number, how=how, again_in=pause)
         await engine.worker.take_back()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(pause):
@@ -74,40 +78,52 @@ async def _keep_one(engine: Engine, number: int, stop: asyncio.Event) -> None:
 
 
 async def _live(engine: Engine, number: int, stop: asyncio.Event) -> int:
-    """The life of one child; how it ended."""
-    ours, theirs = socket.socketpair()
-    with theirs:
-        child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-c", _BOOT, json.dumps(sys.path)),
-            stdin=theirs.fileno(),
-            stdout=asyncio.subprocess.DEVNULL,
-        )
-    reader, writer = await asyncio.open_connection(sock=ours, limit=MOST_NEWS)
+    """The life of one child; its exit code.  Raises OSError where it cannot be started."""
+    child, reader, writer = await _begin()
     ended = asyncio.create_task(child.wait())
-    told = asyncio.create_task(_listen(engine, number, reader, writer))
+    told = asyncio.create_task(_converse(engine, number, reader, writer))
     stopped = asyncio.create_task(stop.wait())
     try:
-        await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        if writer.can_write_eof():
-            writer.write_eof()  # its last news can still come
-        await asyncio.wait({ended}, timeout=GRACE)
-        await asyncio.wait({told}, timeout=1.0)
+        await asyncio.wait({ended, told, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if engine.metrics.added.knows(number):
+            with contextlib.suppress(OSError):
+                writer.write_eof()  # it brings to an end what it holds, and can still tell of it
+            await asyncio.wait({ended}, timeout=GRACE)
+            await asyncio.wait({told}, timeout=1.0)
     finally:
-        for task in (told, stopped):
-            task.cancel()
+        if not ended.done():
+            with contextlib.suppress(ProcessLookupError):
+                child.kill()  # it is stuck, or has not begun and holds nothing
         writer.transport.abort()
-        if child.returncode is None:
-            child.kill()
-        await asyncio.shield(ended)
+        stopped.cancel()
+        await asyncio.wait({ended, told})
+    if fault := told.exception():
+        log.error("a sending process was not understood", process=number, error=repr(fault))
     return ended.result()
 
 
-async def _listen(
+async def _begin() -> tuple[Process, asyncio.StreamReader, asyncio.StreamWriter]:
+    """A new child, and our end of its line."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        try:
+            child = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", "-c", _BOOT, json.dumps(sys.path)),
+                stdin=theirs.fileno(),
+                stdout=asyncio.subprocess.DEVNULL,
+            )
+        except OSError:
+            ours.close()
+            raise
+    return child, *await asyncio.open_connection(sock=ours, limit=MOST_NEWS)
+
+
+async def _converse(
     engine: Engine, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
     """Tell a child its settings, and hear what it counts until the line ends."""
+    order = pickle.dumps(engine.settings)
+    writer.write(SIZE.pack(len(order)) + order)
     with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-        order = pickle.dumps(engine.settings)
-        writer.write(SIZE.pack(len(order)) + order)
         while True:
             engine.metrics.added.hear(number, json.loads(await reader.readuntil(b"\n")))

@@ -73,6 +73,7 @@ async def _until_the_end(reader: asyncio.StreamReader, stop: asyncio.Event) -> N
 
 
 async def _send(engine: Engine, news: News, stop: asyncio.Event) -> None:
+    await news.tell()  # that it has begun: from here on it may hold deliveries
     async with asyncio.TaskGroup() as group:
         for loop in (engine.worker.serve(stop), *chores(engine, {Role.SENDER}, stop)):
             group.create_task(loop)

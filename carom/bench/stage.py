@@ -64,7 +64,8 @@ async def sending(engine: Engine) -> AsyncIterator[None]:
 
 
 async def _all_begun(engine: Engine) -> bool:
-    return engine.metrics.added.processes == engine.settings.sender.sharers - 1
+    others = range(1, engine.settings.sender.sharers)
+    return all(engine.metrics.added.knows(number) for number in others)
 
 
 def delivered(engine: Engine) -> int:

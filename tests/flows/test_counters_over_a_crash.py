@@ -33,7 +33,7 @@ def delivered(text: str) -> float:
 
 
 async def test_prometheus_counts_what_the_database_counts_over_kills(tmp_path: Path) -> None:
-    """Three lives, two ended by kill -9 some time after the mail went out."""
+    """Two lives, the first one ended by kill -9."""
     _need_prometheus()
     url = f"sqlite:///{tmp_path / 'carom.db'}"
     config, key = set_up(tmp_path)
@@ -82,19 +82,19 @@ async def test_prometheus_counts_what_the_database_counts_over_kills(tmp_path: P
         ports["CAROM_API__METRICS_LISTEN"] = target
         async with mortal(tmp_path, config, ports, fate):
             with prometheus.Prometheus(target) as server:
-                for life in range(1, 4):
+                for life in (1, 2):
                     await send([f"user{life}-{n}@known.example" for n in range(EACH)])
                     assert await until(settled) == EACH * life
                     await until(lambda life=life: is_kept(EACH * life))  # type: ignore[misc]
                     assert await until(told) == EACH * life
-                    if life < 3:
+                    if life == 1:
                         assert fate.process is not None
                         fate.process.kill()
                 total = "sum(carom_deliveries_total)"
 
                 async def seen() -> bool:
                     found = await asyncio.to_thread(server.query, total)
-                    return bool(found) and float(found[0]["value"][1]) == EACH * 3
+                    return bool(found) and float(found[0]["value"][1]) == EACH * 2
 
                 await until(seen)
                 [resets] = server.query("sum(resets(carom_deliveries_total[5m]))")
