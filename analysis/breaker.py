@@ -35,10 +35,19 @@ class Spike:
     times: float = 5.0  # the usual share
     most: float = 0.90  # where the usual share is already beyond reason
     usual: float = DAY
+    # Without a past nobody knows what is usual: the first mailing of an old list is full of deaths.
+    past: int = 1_000  # answers before the window that make a past
+    least_at_first: int = 200
+    share_at_first: float = 0.80
 
-    def limit(self, usual: float) -> float:
-        """The share that is too much where `usual` is usual."""
+    def limit(self, usual: float | None) -> float:
+        """The share that is too much where `usual` is usual; None: there is no past."""
+        if usual is None:
+            return self.share_at_first
         return min(self.most, max(self.share, self.times * usual))
+
+    def fewest(self, usual: float | None) -> int:
+        return self.least_at_first if usual is None else self.least
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +70,19 @@ def judge(
     spike: Spike,
     now: float,
     recent: Deaths,
-    usual: float,
+    usual: float | None,
     last: Last | None,
 ) -> Do | None:
-    """Whether to freeze, or to thaw; `usual` is the share before, or None's 0 where none is known.
+    """Whether to freeze, or to thaw; `usual` is the share before, None where there is no past.
 
     Thaws when deaths are well below the limit again, having been frozen for a while.
     """
     if last is not None and last.open:
-        calm = recent.share < spike.limit(usual) / 2 or recent.dead < spike.least / 5
+        calm = recent.share < spike.limit(usual) / 2 or recent.dead < spike.fewest(usual) / 5
         return Do.CLOSE if calm and settled(policy, now, last) else None
     if last is not None and last.muted_until is not None and now < last.muted_until:
         return None
-    if recent.dead < spike.least or recent.share < spike.limit(usual):
+    if recent.dead < spike.fewest(usual) or recent.share < spike.limit(usual):
         return None
     if last is not None and last.closed_at is not None and now - last.closed_at < spike.window:
         return None  # the same deaths
@@ -149,7 +158,8 @@ def _judge(
 ) -> list[Change]:
     place = Place(KIND, provider)
     known = book.last_of(tx, place)
-    usual = day.without(recent).share
+    before = day.without(recent)
+    usual = before.share if before.answered >= spike.past else None
     if known is not None and known[1].open:
         usual = book.find(tx, known[0]).evidence.get("usual_share", usual)
     do = judge(policy, spike, now, recent, usual, known and known[1])
@@ -172,7 +182,7 @@ def _judge(
 
 
 def _evidence(
-    tx: Connection, spike: Spike, provider: str, recent: Deaths, usual: float, now: float
+    tx: Connection, spike: Spike, provider: str, recent: Deaths, usual: float | None, now: float
 ) -> book.Json:
     said = tallies.wordings(
         tx,

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, insert, or_, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from analysis.keys import SCOPES
 from analysis.schema import console_links, console_sessions
@@ -166,16 +166,13 @@ def redeem(tx: Connection, token: str, *, now: float) -> Guest | None:
     return Guest(row.actor, frozenset(row.scopes))
 
 
-def forget_ended(tx: Connection, *, now: float, idle: float) -> int:
-    """Drop sessions and links that nobody can use any more; how many."""
-    ended = or_(console_sessions.c.expires_at <= now, console_sessions.c.seen_at <= now - idle)
-    return _drop(tx, console_sessions, ended) + _drop(
-        tx, console_links, console_links.c.expires_at <= now
-    )
-
-
-def _drop(tx: Connection, table: Table, which: Any) -> int:
-    return max(0, int(tx.execute(delete(table).where(which)).rowcount))
+def forget_ended(tx: Connection, now: float) -> int:
+    """Drop sessions and links whose time is up; how many."""
+    ended = [
+        tx.execute(delete(table).where(table.c.expires_at <= now)).rowcount
+        for table in (console_sessions, console_links)
+    ]
+    return sum(max(0, count) for count in ended)
 
 
 def _hash(token: str) -> bytes:

@@ -87,6 +87,10 @@ class Engine:
     clock: Callable[[], float]
     probed: Callable[[Connection, float], ProbeGauges]
 
+    def routes_out(self) -> dict[str, bool]:
+        """Whether each route of the settings is out, as this process sees it."""
+        return {} if self.choice is None else self.choice.out()
+
     async def gauges(self) -> Gauges:
         """What a scrape reads from the database."""
         now = self.clock()
@@ -98,7 +102,7 @@ class Engine:
                 inbox.unread(tx),
                 suspended,
                 unknown_sources(tx, now),
-                {} if self.choice is None else self.choice.out(),
+                self.routes_out(),
                 trouble=incident_metrics.read(tx),
                 cohorts=settled_recently(tx, now),
                 probes=self.probed(tx, now),

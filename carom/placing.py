@@ -27,7 +27,8 @@ from ingest import canary, seeds
 from ingest.canary import Reflection
 from ingest.listener import Inbound
 from ingest.recipients import ReadToken
-from ingest.seeds import Account, Security, SeedError, Wish
+from ingest.seed_account import Account, Security, SeedError
+from ingest.seeds import Wish
 from sender.canary import Bounce, Canaries, reflect
 from sender.probes import Probes, Target, Wording, probe_of
 from sender.tokens import Tokens

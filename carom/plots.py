@@ -11,14 +11,26 @@ What is not known (None, NaN) is a gap in a line, never a zero.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from html import escape
 from itertools import pairwise
 
+from carom.axes import (
+    LEFT,
+    RIGHT,
+    Place,
+    Show,
+    grid,
+    log_marks,
+    marks_of,
+    scale,
+    scale_of_columns,
+    time_axis,
+)
+
 WIDTH, HEIGHT = 460, 220
-_LEFT, _RIGHT, _BOTTOM = 52, 14, 28
+_BOTTOM = 28
 _ROW = 26
 _LETTER = 6.7
 """Width of a letter of the charts' font size, on average, in units of the drawing."""
@@ -39,10 +51,6 @@ STYLE = """
 .plot .plot-dashed { stroke-dasharray: 4 4; stroke-width: 1.5; }
 .plot .plot-ghost { fill: var(--plot-ghost); }
 """
-
-Show = Callable[[float], str]
-"""How a value is written: `number`, `percent`, `seconds`, or a caller's own."""
-Place = Callable[[float], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +129,10 @@ def lines(
     if not values:
         return _empty(title, width, height)
     top = _top(width, [line.name for line in series] if len(series) > 1 else [])
-    marks = _log_marks(values) if log else _marks(values, low, high)
-    across = _scale(min(times), max(times), _LEFT, width - _RIGHT)
-    up = _scale(marks[0], marks[-1], height - _BOTTOM, top, log=log)
-    drawn = [_grid(marks, up, show, width), _time_axis(times, across, width, height)]
+    marks = log_marks(values) if log else marks_of(values, low, high)
+    across = scale(min(times), max(times), LEFT, width - RIGHT)
+    up = scale(marks[0], marks[-1], height - _BOTTOM, top, log=log)
+    drawn = [grid(marks, up, show, width), time_axis(times, across, width, height)]
     for n, line in enumerate(series):
         style = "plot-line plot-dashed" if line.dashed else "plot-line"
         runs = _runs(line.points, log=log)
@@ -149,19 +157,19 @@ def columns(
     if not times or not any(sums):
         return _empty(title, width, height)
     top = _top(width, [stack.name for stack in stacks] if len(stacks) > 1 else [])
-    marks = _marks(sums, 0.0, None)
-    step = (width - _LEFT - _RIGHT) / len(times)
-    up = _scale(marks[0], marks[-1], height - _BOTTOM, top)
-    drawn = [_grid(marks, up, show, width)]
+    marks = marks_of(sums, 0.0, None)
+    step = (width - LEFT - RIGHT) / len(times)
+    up = scale(marks[0], marks[-1], height - _BOTTOM, top)
+    drawn = [grid(marks, up, show, width)]
     under = [0.0] * len(times)
     for n, stack in enumerate(stacks):
         for i, value in enumerate(stack.values):
             if value > 0:
-                x, tall = _LEFT + step * (i + 0.1), up(under[i]) - up(under[i] + value)
+                x, tall = LEFT + step * (i + 0.1), up(under[i]) - up(under[i] + value)
                 paint = _colour(_place(stack, n))
                 drawn.append(_rect(x, up(under[i] + value), step * 0.8, tall, paint))
                 under[i] += value
-    drawn.append(_time_axis(times, _scale_of_columns(times, step), width, height))
+    drawn.append(time_axis(times, scale_of_columns(times, step), width, height))
     told = description or "; ".join(f"{s.name}: {show(sum(s.values))} in all" for s in stacks)
     names = [(stack.name, False) for stack in stacks] if len(stacks) > 1 else []
     colours = [_place(stack, n) for n, stack in enumerate(stacks)]
@@ -189,7 +197,7 @@ def bars(
     most = max(values, default=0.0) if high is None else high
     left = min(180.0, 12 + _LETTER * max(len(row.name) for row in rows))
     right = 12 + _LETTER * max(len(_ending(row, show)) for row in rows)
-    across = _scale(low, max(most, low + 1e-9), left, max(left + 40, width - right))
+    across = scale(low, max(most, low + 1e-9), left, max(left + 40, width - right))
     top = _top(width, list(compared or ()))
     height = int(top + _ROW * len(rows) + 6)
     drawn = [_bar(row, top + _ROW * n, left, across, show) for n, row in enumerate(rows)]
@@ -203,8 +211,8 @@ def spark(values: Sequence[float | None], *, width: int = 120, height: int = 28)
     known = [value for value in values if _known(value) and value is not None]
     if len(values) < 2 or not known:
         return ""
-    across = _scale(0, len(values) - 1, 2, width - 2)
-    up = _scale(min(known), max(known), height - 3, 3)
+    across = scale(0, len(values) - 1, 2, width - 2)
+    up = scale(min(known), max(known), height - 3, 3)
     points = list(enumerate(values))
     drawn = "".join(_run(run, across, up, "plot-line", 0) for run in _runs(points))
     size = f'width="{width}" height="{height}" style="width:{width}px"'
@@ -235,80 +243,6 @@ def _run(run: list[tuple[float, float]], across: Place, up: Place, style: str, c
         return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" fill="{_colour(colour)}"/>'
     path = "L".join(f"{across(at):.1f} {up(value):.1f}" for at, value in run)
     return f'<path class="{style}" stroke="{_colour(colour)}" d="M{path}"/>'
-
-
-def _scale(low: float, high: float, start: float, end: float, *, log: bool = False) -> Place:
-    """The place of a value between `start` and `end` of the drawing."""
-    if log:
-        linear = _scale(math.log10(low), math.log10(high), start, end)
-        return lambda value: linear(math.log10(value))
-    span = (high - low) or 1.0
-    return lambda value: start + (min(max(value, low), high) - low) / span * (end - start)
-
-
-def _scale_of_columns(times: Sequence[float], step: float) -> Place:
-    wide = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else 1.0
-    return lambda at: _LEFT + step * ((at - times[0]) / wide + 0.5)
-
-
-def _marks(values: Sequence[float], low: float | None, high: float | None) -> list[float]:
-    """Four or five round values that hold the data."""
-    bottom = min(values) if low is None else low
-    top = max(values) if high is None else high
-    if top <= bottom:
-        top = bottom + (abs(bottom) or 1.0)
-    step = _round_step((top - bottom) / 4)
-    first = math.floor(bottom / step + 1e-9)
-    last = math.ceil(top / step - 1e-9)
-    marks = [n * step for n in range(first, last + 1)]
-    return marks if high is None else [*[m for m in marks if m < high - step / 4], high]
-
-
-def _round_step(rough: float) -> float:
-    size = float(10 ** math.floor(math.log10(rough)))
-    return next(size * n for n in (1, 2, 2.5, 5, 10) if size * n >= rough * 0.999)
-
-
-def _log_marks(values: Sequence[float]) -> list[float]:
-    first = math.floor(math.log10(min(values)))
-    last = max(math.ceil(math.log10(max(values))), first + 1)
-    return [10.0**n for n in range(first, last + 1)]
-
-
-def _grid(marks: Sequence[float], up: Place, show: Show, width: int) -> str:
-    return "".join(
-        f'<line class="plot-grid" x1="{_LEFT}" x2="{width - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{escape(show(mark))}</text>'
-        for mark in marks
-        for y in (up(mark),)
-    )
-
-
-_HOURS = (300, 900, 3_600, 10_800, 21_600, 43_200)
-_STEPS = (*_HOURS, *(86_400 * n for n in (1, 2, 7, 14, 28, 91)))
-
-
-def _time_axis(times: Sequence[float], across: Place, width: int, height: int) -> str:
-    """At most six marks at round times."""
-    first, last = min(times), max(times)
-    step = next((s for s in _STEPS if (last - first) / s <= 5), 365 * 86_400)
-    start = float(math.ceil(first / step) * step)
-    shape = "%H:%M" if step < 86_400 else "%d %b"
-    marks = [start + step * n for n in range(int((last - start) // step) + 1)] or [first]
-    return "".join(
-        f'<text x="{across(at):.1f}" y="{height - 8}" text-anchor="{_anchor(across(at), width)}">'
-        f"{datetime.fromtimestamp(at, UTC).strftime(_day_or(shape, at))}</text>"
-        for at in marks
-    )
-
-
-def _anchor(x: float, width: int) -> str:
-    """So that no mark is cut off at the edge."""
-    return "end" if x > width - 28 else "middle"
-
-
-def _day_or(shape: str, at: float) -> str:
-    return "%d %b" if at % 86_400 == 0 else shape
 
 
 def _top(width: int, names: Sequence[str]) -> int:

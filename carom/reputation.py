@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from analysis import blocklisted, breaker, incident_judging, incidents, reputation, tallies
+from analysis.destination import refusal
 from analysis.duties import Duty
 from analysis.incident_policy import Do, Policy, shipped
 from analysis.incidents import Change
@@ -116,10 +117,13 @@ def checking(
 
 
 def subjects(settings: Settings) -> list[str]:
-    """What receivers know us by: addresses, the domains of From, of HELO and of bounces."""
+    """What receivers know us by: addresses, the domains of From and of bounces."""
     ours = settings.reputation
+    sources = [source for route in settings.sender.routes for source in route.source]
+    public = [source.address for source in sources if refusal(source.address) is None]
     domains = [settings.sender.domain, settings.ingest.domain, *ours.domains]
-    return [*map(str, ours.addresses), *dict.fromkeys(name for name in domains if name)]
+    found = [*map(str, ours.addresses or public), *domains]
+    return list(dict.fromkeys(name for name in found if name))
 
 
 async def keep_easing(

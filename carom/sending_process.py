@@ -97,6 +97,8 @@ class News:
         suspended = self._engine.pacing.suspended()
         for provider in PROVIDERS:
             self._engine.metrics.suspended.labels(provider).set(suspended[provider])
+        for route, out in self._engine.routes_out().items():
+            self._engine.metrics.routes_out.labels(route).set(out)
         with contextlib.suppress(OSError):  # nobody is left to hear it
             self._writer.write(json.dumps(self._told.news()).encode() + b"\n")
             await self._writer.drain()

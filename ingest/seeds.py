@@ -4,9 +4,8 @@ A look is one connection: log in, list the folders, read in each the few header 
 of the newest messages, take out the probes that an earlier look has recorded, log out.  It reads
 nothing else, marks nothing as read, and touches no message without a tag of ours.
 
-Blocking, for a thread.  Bounded: `SECONDS` for each answer and `LOOK_SECONDS` in all, `FOLDERS`
-folders, `MESSAGES` messages in each.  What goes wrong is a `SeedError` with a reason of a closed
-set and the server's own words; a look that ended so has established nothing.
+Blocking, for a thread.  Bounded: `LOOK_SECONDS` in all, `FOLDERS` folders, `MESSAGES` messages in
+each.  What goes wrong is a `SeedError`; a look that ended so has established nothing.
 
 Gmail's tabs (Promotions) are labels inside the inbox, not folders: they count as inbox.
 """
@@ -15,40 +14,25 @@ from __future__ import annotations
 
 import calendar
 import email
-import imaplib
 import re
-import ssl
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_tz
-from enum import StrEnum
 from typing import Any
 
-from imap_tools import (
-    BaseMailBox,
-    FolderInfo,
-    ImapToolsError,
-    MailBox,
-    MailBoxStartTls,
-    MailBoxUnencrypted,
-)
-from imap_tools.errors import MailboxFolderSelectError, UnexpectedCommandStatusError
+from imap_tools import BaseMailBox, FolderInfo
 
 from analysis.placement import TAG, Place, Sighting
 from analysis.reply import clean
 from ingest import authres
+from ingest.seed_account import Account, Reason, SeedError, abilities, logged_in, ordered
 
-SECONDS = 30.0
 LOOK_SECONDS = 180.0
 FOLDERS = 20
 MESSAGES = 2_000
 """Newest of a folder that are read: a seed mailbox is for seeds, and is emptied of them."""
 
-_ODD = (ValueError, LookupError, TypeError, AttributeError)
-_TROUBLES = (ImapToolsError, imaplib.IMAP4.error, OSError, *_ODD)
-"""What a server's doings can raise: both libraries take its answers apart unasked."""
 _AT_ONCE = 200
 _HEADER = 65_536
 _DAY = 86_400.0
@@ -69,46 +53,6 @@ JUNK_NAMES = frozenset(
 """What the folder is called where no folder says `\\Junk` of itself."""
 
 
-class Reason(StrEnum):
-    """Why a look came to nothing; a label of `carom_seed_errors_total`."""
-
-    CONNECT = "connect"
-    TLS = "tls"
-    LOGIN = "login"
-    TIMEOUT = "timeout"
-    FOLDER = "folder"
-    PROTOCOL = "protocol"
-
-
-class SeedError(Exception):
-    """`str()` is one line for the operator, without any secret."""
-
-    def __init__(self, reason: Reason, words: str) -> None:
-        super().__init__(words)
-        self.reason = reason
-
-
-class Security(StrEnum):
-    IMPLICIT = "implicit"
-    STARTTLS = "starttls"
-    NONE = "none"  # the settings allow it on loopback only
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """Where a seed is read.  `receiver`: authserv-ids of its provider, where they are known."""
-
-    host: str
-    port: int
-    user: str
-    password: str = field(repr=False)
-    security: Security = Security.IMPLICIT
-    inbox: str = "INBOX"
-    junk: tuple[str, ...] = ()  # by default as folders say or are called
-    receiver: tuple[str, ...] = ()
-    context: ssl.SSLContext | None = None  # default: the system's authorities
-
-
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What a look is for.  `probe_of` gives the probe that a tag proves, or None."""
@@ -122,7 +66,7 @@ def look(account: Account, wish: Wish, monotonic: Callable[[], float]) -> list[S
     """Every probe there is, inbox first, one sighting a message; raises `SeedError`."""
     ends = monotonic() + LOOK_SECONDS
     found: list[Sighting] = []
-    with _logged_in(account) as mailbox:
+    with logged_in(account) as mailbox:
         for place, folder in folders(account, mailbox.folder.list()):
             found += _in_folder(mailbox, account, place, folder, wish)
             if monotonic() > ends:
@@ -132,7 +76,7 @@ def look(account: Account, wish: Wish, monotonic: Callable[[], float]) -> list[S
 
 def check(account: Account) -> list[tuple[Place, str]]:
     """Log in and open the folders that a look would go through; raises `SeedError`."""
-    with _logged_in(account) as mailbox:
+    with logged_in(account) as mailbox:
         found = folders(account, mailbox.folder.list())
         for _, folder in found:
             mailbox.folder.set(folder, readonly=True)
@@ -158,63 +102,6 @@ def folders(account: Account, listed: Sequence[FolderInfo]) -> list[tuple[Place,
     return (found + [(Place.OTHER, name) for name in rest])[:FOLDERS]
 
 
-@contextmanager
-def _logged_in(account: Account) -> Iterator[BaseMailBox]:
-    """A mailbox to work in; whatever goes wrong there is a `SeedError`."""
-    mailbox = _connected(account)
-    try:
-        _log_in(mailbox, account)
-        yield mailbox
-        with suppress(*_TROUBLES):
-            mailbox.logout()
-    except _TROUBLES as error:
-        raise _trouble(error) from error
-    finally:
-        with suppress(OSError):  # a server that is gone may have closed it already
-            mailbox.client.shutdown()
-
-
-def _log_in(mailbox: BaseMailBox, account: Account) -> None:
-    # a UTF-8 user or password cannot be quoted in LOGIN (RFC 9051 section 4.3)
-    plain = account.user.isascii() and account.password.isascii()
-    try:
-        if plain:
-            mailbox.login(account.user, account.password, initial_folder=None)
-        else:
-            mailbox.login_utf8(account.user, account.password, initial_folder=None)
-    except imaplib.IMAP4.abort:
-        raise
-    except (ImapToolsError, imaplib.IMAP4.error) as error:
-        raise SeedError(Reason.LOGIN, _words(error)) from error
-    if "ID" in _abilities(mailbox):
-        # RFC 2971: NetEase opens no folder for a client that has not said what it is
-        mailbox.client.xatom("ID", '("name" "carom")')
-
-
-def _abilities(mailbox: BaseMailBox) -> set[str]:
-    """What the server can, which often is more once one is logged in."""
-    _, told = mailbox.client.capability()
-    return {word for line in told if line for word in line.decode("ascii", "replace").split()}
-
-
-def _connected(account: Account) -> BaseMailBox:
-    context = account.context or ssl.create_default_context()
-    where = (account.host, account.port)
-    try:
-        match account.security:
-            case Security.IMPLICIT:
-                return MailBox(*where, timeout=SECONDS, ssl_context=context)
-            case Security.STARTTLS:
-                return MailBoxStartTls(*where, timeout=SECONDS, ssl_context=context)
-            case Security.NONE:
-                return MailBoxUnencrypted(*where, timeout=SECONDS)
-    except imaplib.IMAP4.abort as error:
-        reason = Reason.TLS if account.security is Security.STARTTLS else Reason.CONNECT
-        raise SeedError(reason, _words(error)) from error
-    except _TROUBLES as error:
-        raise _trouble(error) from error
-
-
 def _in_folder(
     mailbox: BaseMailBox, account: Account, place: Place, folder: str, wish: Wish
 ) -> list[Sighting]:
@@ -227,7 +114,7 @@ def _in_folder(
     finished: list[str] = []
     for start in range(0, len(uids), _AT_ONCE):
         chunk = uids[start : start + _AT_ONCE]
-        answers = _ordered(mailbox, "FETCH", ",".join(chunk), _FIELDS)
+        answers = ordered(mailbox, "FETCH", ",".join(chunk), _FIELDS)
         for uid, arrived_at, header in _messages(answers):
             sighting = _sighting(account, place, folder, wish, arrived_at, header)
             if sighting is None:
@@ -286,44 +173,11 @@ def _sighting(
 
 def _take_out(mailbox: BaseMailBox, uids: Sequence[str]) -> None:
     """Delete these and, where the server can (RFC 4315), expunge no message of anybody else's."""
-    apart = "UIDPLUS" in _abilities(mailbox) if uids else False
+    apart = "UIDPLUS" in abilities(mailbox) if uids else False
     for start in range(0, len(uids), _AT_ONCE):
         chunk = ",".join(uids[start : start + _AT_ONCE])
-        _ordered(mailbox, "STORE", chunk, "+FLAGS.SILENT", r"(\Deleted)")
+        ordered(mailbox, "STORE", chunk, "+FLAGS.SILENT", r"(\Deleted)")
         if apart:
-            _ordered(mailbox, "EXPUNGE", chunk)
+            ordered(mailbox, "EXPUNGE", chunk)
         else:
             mailbox.expunge()
-
-
-def _ordered(mailbox: BaseMailBox, command: str, *arguments: str) -> list[Any]:
-    """A UID command that must be answered OK."""
-    status, answers = mailbox.client.uid(command, *arguments)
-    if status != "OK":
-        raise SeedError(Reason.PROTOCOL, f"UID {command}: {clean(repr(answers), 200)}")
-    return answers
-
-
-def _trouble(error: Exception) -> SeedError:
-    match error:
-        case TimeoutError():
-            return SeedError(Reason.TIMEOUT, f"no answer within {SECONDS:g} s")
-        case ssl.SSLError():
-            return SeedError(Reason.TLS, _words(error))
-        case imaplib.IMAP4.abort() | OSError():
-            return SeedError(Reason.CONNECT, _words(error))
-        case MailboxFolderSelectError():
-            return SeedError(Reason.FOLDER, _words(error))
-        case _:
-            return SeedError(Reason.PROTOCOL, _words(error))
-
-
-def _words(error: Exception) -> str:
-    """The server's own words where it gave any, on one line."""
-    text = str(error)
-    if isinstance(error, UnexpectedCommandStatusError):
-        said = error.command_result[1]
-        text = " ".join(
-            one.decode("utf-8", "replace") for one in said or () if isinstance(one, bytes)
-        )
-    return clean(" ".join(text.split()), 300) or type(error).__name__

@@ -41,7 +41,7 @@ class Bounds:
     failures: int = 3  # in a row ...
     window: float = 60.0  # ... within this time
     first: float = 30.0  # until the first probe
-    longest: float = 900.0
+    longest: float = 300.0
 
 
 def own_trouble(result: str, reply: Reply) -> bool:

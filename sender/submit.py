@@ -182,7 +182,7 @@ def _over(
     wishes = [
         caps.Wish(r.delivery_id, r.address_hash, s.stream, s.cap, _first(s), s.deadline)
         for s in submissions
-        if s.cap is not None
+        if s.cap is not None and s.probe is None
         for r in s.recipients
         if r.delivery_id not in withheld
     ]
@@ -255,7 +255,7 @@ def _write(
             data={"recipient": row["recipient"], "reason": row["rule"].partition("/")[2]},
         )
         for row in rows
-        if row["state"] == State.SUPPRESSED
+        if row["state"] == State.SUPPRESSED and row["probe"] is None
     ]
     announce(tx, noted)
     cohorts.note(tx, _marks(rows))

@@ -22,7 +22,7 @@ from hypothesis import settings
 from analysis import migrate
 from analysis.store import Store, open_store
 from tests import servers
-from tests.servers import dovecot, exim, postfix, postgres, signed_dns
+from tests.servers import chromium, dovecot, exim, postfix, postgres, signed_dns
 
 _S = TypeVar("_S", bound=servers.Server)
 
@@ -38,6 +38,7 @@ _MISSING: dict[str, Callable[[], str | None]] = {
     "exim": exim.missing,
     "dovecot": dovecot.missing,
     "dnssec": signed_dns.missing,
+    "chromium": chromium.missing,
 }
 _FIXTURE_NEEDS = {
     "postgres_server": "postgres",
@@ -46,6 +47,7 @@ _FIXTURE_NEEDS = {
     "start_exim": "exim",
     "start_dovecot": "dovecot",
     "start_signed_dns": "dnssec",
+    "browser": "chromium",
 }
 _SHARE_A_WORKER = ("postfix", "exim", "dovecot")
 

@@ -23,7 +23,8 @@ from carom.opening import with_store
 from carom.placing import account
 from carom.settings import Settings, load
 from carom.settings.placement import Seed
-from ingest.seeds import Reason, SeedError, check
+from ingest.seed_account import Reason, SeedError
+from ingest.seeds import check
 
 MENDS = {
     Reason.CONNECT: "is imap its host:port, and does the way there stand open?",

@@ -110,7 +110,6 @@ class Door:
         token = sessions.new_token(desk.random)
 
         def begin(tx: Connection) -> None:
-            sessions.forget_ended(tx, now=visit.now, idle=desk.lasting.idle)
             if old:
                 sessions.end(tx, old)
             sessions.begin(

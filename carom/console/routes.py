@@ -195,5 +195,7 @@ async def _static(request: Request) -> Response:
     """Files of a closed list: no path is made from what a stranger sends."""
     name = request.path_params["name"]
     if name not in FILES:
-        return Problem(404, "not-found", "there is no such file").response()
+        missing = Problem(404, "not-found", "there is no such file").response()
+        missing.headers.update(HEADERS)
+        return missing
     return FileResponse(STATIC / name, media_type=FILES[name], headers=HEADERS)

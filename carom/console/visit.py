@@ -18,6 +18,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from analysis import sessions
 from analysis.explain import Language
 from analysis.problem import Problem
+from analysis.reply import clean
 from analysis.sessions import Session
 from analysis.telling import SENTENCES
 from carom.console import rendering
@@ -70,12 +71,12 @@ class Visit:
         return f"{self.session.actor}, console" if self.session else "console"
 
     def ask(self, name: str, most: int = 300) -> str:
-        """A parameter of the URL, cut; empty where it is missing."""
-        return self.request.query_params.get(name, "")[:most].strip()
+        """A parameter of the URL, cut and without controls; empty where it is missing."""
+        return clean(self.request.query_params.get(name, ""), most)
 
     def given(self, name: str, most: int = 1_000) -> str:
-        """A field of the form, cut; empty where it is missing."""
-        return self.form.get(name, "")[:most].strip()
+        """A field of the form, cut and without controls; empty where it is missing."""
+        return clean(self.form.get(name, ""), most)
 
     def here(self, **changed: str) -> str:
         """This page's own URL with some parameters set otherwise."""
@@ -168,6 +169,12 @@ async def read_form(request: Request) -> dict[str, str]:
     except ValueError:  # UnicodeDecodeError is one
         raise Problem(400, "not-a-form", "the form cannot be read") from None
     return dict(fields)
+
+
+def id_in(request: Request) -> str:
+    """The `{id}` of the path; empty where it has not the shape of any id of ours."""
+    given = str(request.path_params["id"]).lower()
+    return given if given.isascii() and given.isalnum() and len(given) <= 32 else ""
 
 
 def from_ourselves(desk: Desk, request: Request) -> bool:

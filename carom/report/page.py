@@ -10,46 +10,8 @@ from analysis.stats import Json
 from carom import plots
 from carom.plots import Bar, Line, Stack, number, percent, seconds
 from carom.report.figures import FEW, Figures, Group
+from carom.report.style import STYLE
 from carom.report.terminal import about, change, earlier, headline, moved, share, span
-
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1f2933; --dim: #5b6673; --paper: #ffffff;
-  --card: #ffffff; --line: #dfe4ea; --ground: #f4f6f8; --good: #0f766e; --bad: #b3261e; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6eaef; --dim: #a3adb8; --paper: #14181d;
-  --card: #1b2026; --line: #333c46; --ground: #14181d; --good: #4fd1c1; --bad: #ff8a80; } }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--ground); color: var(--ink);
-  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", sans-serif; }
-main { max-width: 1180px; margin: 0 auto; padding: 28px 20px 48px; }
-h1 { font-size: 24px; line-height: 1.2; margin: 0; }
-h2 { font-size: 17px; margin: 34px 0 10px; }
-p { margin: 6px 0; } .dim { color: var(--dim); }
-.lead { font-size: 17px; margin: 12px 0 20px; max-width: 60em; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(165px, 1fr)); gap: 12px; }
-.tile, figure, .table { background: var(--card); border: 1px solid var(--line);
-  border-radius: 8px; margin: 0; }
-.tile { padding: 12px 14px; } .tile b { display: block; font-size: 25px; line-height: 1.25;
-  font-weight: 650; font-variant-numeric: tabular-nums; }
-.tile span { color: var(--dim); font-size: 13px; display: block; }
-.plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 440px), 1fr));
-  gap: 14px; align-items: start; }
-figure { padding: 12px 10px 8px; min-width: 0; }
-.table { overflow-x: auto; margin-top: 14px; }
-table { border-collapse: collapse; width: 100%; font-size: 14px;
-  font-variant-numeric: tabular-nums; }
-th, td { padding: 7px 12px; text-align: right; white-space: nowrap;
-  border-top: 1px solid var(--line); }
-thead th { border-top: 0; color: var(--dim); font-weight: 600; font-size: 13px; }
-th:first-child, td:first-child, .words { text-align: left; }
-tbody th { font-weight: 600; } .few td { color: var(--dim); }
-.up { color: var(--good); } .down { color: var(--bad); }
-.incident { border-left: 4px solid var(--bad); padding: 10px 14px; background: var(--card);
-  border-radius: 4px; margin: 10px 0; } .incident.closed { border-color: var(--line); }
-footer { margin-top: 40px; font-size: 13px; color: var(--dim); max-width: 70em; }
-@media (max-width: 600px) { main { padding: 18px 12px 32px; } .tile b { font-size: 21px; }
-  th, td { padding: 6px 8px; } .tiles { grid-template-columns: 1fr 1fr; } }
-@media print { body { background: #fff; } figure, .tile { break-inside: avoid; } }
-"""
 
 
 def page(figures: Figures) -> str:
@@ -58,7 +20,7 @@ def page(figures: Figures) -> str:
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>Carom: {escape(span(figures))}</title>"
-        f"<style>{_STYLE}{plots.STYLE}</style></head><body><main>"
+        f"<style>{STYLE}{plots.STYLE}</style></head><body><main>"
         f"<h1>Mail report</h1><p class=dim>{escape(span(figures))}</p>"
         f"<p class=lead>{escape(headline(figures))}</p>"
         f"{_tiles(figures)}{_incidents(figures)}{_arriving(figures)}{_refused(figures)}"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Self
 
-from pydantic import AfterValidator, model_validator
+from pydantic import model_validator
 
-from analysis.address import AddressError, parse_mailbox
+from carom.settings.placement import Sender
 from carom.settings.units import Section, key
 from carom.settings.words import StreamName
 
@@ -25,21 +25,9 @@ class Weekday(StrEnum):
     SUNDAY = "sunday"
 
 
-def _mailbox(text: str) -> str:
-    try:
-        if text:
-            parse_mailbox(text)
-    except AddressError as error:
-        raise ValueError(str(error)) from error
-    return text
-
-
-Person = Annotated[str, AfterValidator(_mailbox)]
-
-
 class Report(Section):
-    to: list[Person] = key([], "Who gets the weekly report; nobody: none is sent.", "address")
-    from_: Person = key("", "Who it is from.", "address", alias="from")
+    to: list[Sender] = key([], "Who gets the weekly report; nobody: none is sent.", "address")
+    from_: Sender = key("", "Who it is from.", "address", alias="from")
     stream: StreamName = key("report", "It is mail of ours, and counted as such.")
     weekday: Weekday = key(Weekday.MONDAY, "The day it is sent on.", "monday ... sunday")
     hour: int = key(7, "Not before this hour.", "hour, UTC", ge=0, le=23)

@@ -20,7 +20,9 @@ def _known(name: str) -> str:
 
 class Reputation(Section):
     addresses: list[IPv4Address | IPv6Address] = key(
-        [], "The addresses that receivers see us send from; a machine behind NAT does not know."
+        [],
+        "The addresses that receivers see us send from, since a machine behind NAT does not know; "
+        "empty: the public ones of `[[sender.routes]]`.",
     )
     domains: list[Domain] = key([], "Domains of ours to look up beside `[sender] domain`.")
     blocklists: list[Annotated[str, AfterValidator(_known)]] = key(

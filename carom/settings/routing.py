@@ -117,7 +117,7 @@ class Route(RouteKind):
     failures: int = key(3, "In a row, in connecting or signing in, that take it out.", ge=1, le=100)
     window: Duration = key(60.0, "Within which they count.", "duration")
     probe: Duration = key(
-        30.0, "Out for this long before one delivery probes it; doubles up to 15m.", "duration"
+        30.0, "Out for this long before one delivery probes it; doubles up to 5m.", "duration"
     )
 
 

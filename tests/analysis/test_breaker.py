@@ -58,6 +58,13 @@ def test_it_freezes_only_on_volume_and_share(recent: Deaths, usual: float) -> No
     assert (do is Do.OPEN) == too_much
 
 
+@given(deaths)
+def test_without_a_past_it_takes_nearly_everybody(recent: Deaths) -> None:
+    """An old list that is mailed for the first time is full of deaths, and that is true."""
+    do = judge(POLICY, SPIKE, NOW, recent, None, None)
+    assert (do is Do.OPEN) == (recent.dead >= 200 and recent.share >= 0.8)
+
+
 @given(deaths, shares)
 def test_what_freezes_does_not_thaw_at_once(recent: Deaths, usual: float) -> None:
     if judge(POLICY, SPIKE, NOW, recent, usual, None) is Do.OPEN:
@@ -78,9 +85,16 @@ def test_a_small_list_may_have_a_bad_day(dead: int, usual: float) -> None:
 @pytest.fixture
 async def frozen(store: Store) -> str:
     """An incident at gmail: everybody is unknown there."""
+    await past(store)
     await spike(store)
     [change] = await judged_deaths(store)
     return change.incident_id
+
+
+async def past(store: Store, *providers: str) -> None:
+    """An ordinary day before."""
+    for provider in providers or ("gmail",):
+        await heard(store, provider, ACCEPTED, 1_000, at=NOW - 7_200)
 
 
 async def spike(store: Store, provider: str = "gmail", at: float = NOW, count: int = 60) -> None:
@@ -128,6 +142,7 @@ async def test_what_the_spike_had_done_before_it_was_seen_is_taken_back(store: S
     await refused(store, "ann@example.net", at=NOW - 30)
     await refused(store, "old@example.net", at=NOW - 3_600)
     await suppressed(store, entry("bob@example.net", Reason.HARD_BOUNCE))
+    await past(store)
     await spike(store)
     await judged_deaths(store)
     assert await listed(store) == ["bob@example.net", "old@example.net"]
@@ -194,6 +209,7 @@ async def test_what_is_usual_is_no_spike(store: Store) -> None:
 
 
 async def test_deaths_everywhere_freeze_everything(store: Store) -> None:
+    await past(store, "gmail", "yahoo")
     for provider in ("gmail", "yahoo", "qq"):
         await spike(store, provider, count=40)
     [change] = await judged_deaths(store)

@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 
 import pytest
+from alembic import command
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import Connection, select, text
 
-from analysis import cohorts, rejudge
+from analysis import cohorts, migrate, rejudge
 from analysis.amends import Memory
 from analysis.cohorts import ACCEPTED, HOUR, Mark, Span, hour_of
 from analysis.erase import erase
@@ -22,7 +23,7 @@ from analysis.retention import DAY, Keep, sweep
 from analysis.schema import cohort_changes, deliveries
 from analysis.schema import cohorts as kept
 from analysis.stats import cohort, quantile, settled_recently
-from analysis.store import Store
+from analysis.store import Store, open_store
 from analysis.verdict import UNKNOWN, Verdict
 from sender import leases, unsent
 from tests.storing import (
@@ -302,3 +303,41 @@ def test_a_verdict_is_kept_only_where_it_ended_the_delivery() -> None:
     [withheld] = cohorts.settled(NOW, "s", "gmail", "suppressed", **named)
     assert (bounced.category, withheld.category) == ("bad_mailbox", "")
     assert cohorts.settled(NOW, "s", "gmail", "queued", **named) == []
+
+
+_MESSAGE = text(
+    "INSERT INTO messages (id, created_at, stream, class, from_address, subject,"
+    " header_message_id, send_at, deadline, size, metadata)"
+    " VALUES (:id, :at, 'news', 'bulk', 'a@example.com', '', '', :send_at, 0, 0, '{}')"
+)
+_DELIVERY = text(
+    "INSERT INTO deliveries (id, message_id, recipient, address_hash, domain, stream, rank, state,"
+    " created_at, next_at, deadline, attempts, epoch, provider, return_path, category, fault)"
+    " VALUES (:id, :of, 'b@example.net', :hash, 'example.net', 'news', 2, :state, :at, 0, 0, 0, 0,"
+    " 'gmail', '', 'bad_mailbox', 'recipient')"
+)
+
+
+async def test_what_an_older_version_sent_is_counted_when_it_is_upgraded(database_url: str) -> None:
+    store = open_store(database_url)
+    await store.write(lambda tx: command.upgrade(migrate.configuration(tx), "0005"))
+    states = ("delivered", "bounced", "queued", "expired", "suppressed", "complained")
+
+    def fill(tx: Connection) -> None:
+        for n in range(60):
+            facts: Row = {
+                "id": f"{n:026d}",
+                "of": f"{n:026d}",
+                "at": NOW + n * 599.5,
+                "hash": b"x",
+                "send_at": None,
+            }
+            facts |= {"state": states[n % 6], "send_at": NOW + 9 * DAY if n % 7 == 0 else None}
+            tx.execute(_MESSAGE, facts)
+            tx.execute(_DELIVERY, facts)
+
+    await store.write(fill)
+    await store.write(migrate.upgrade)
+    assert await counted(store) == await from_raw(store)
+    assert sum((await counted(store)).values()) == 50
+    await store.close()

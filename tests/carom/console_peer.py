@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
 
@@ -48,7 +48,9 @@ class Console:
     clock: Clock
     key: str
     client: httpx2.AsyncClient
-    drawn: int = field(default=0)
+    drawn: int = 0
+    first: str = ""  # the id of a message ...
+    first_delivery: str = ""  # ... and of its delivery
 
     def random(self, octets: int) -> bytes:
         self.drawn += 1

@@ -13,9 +13,10 @@ import pytest
 from analysis.facts import Arrival, Kind, Reading, ReportedRecipient
 from analysis.ledger import enter
 from analysis.lifecycle import Fact
-from analysis.schema import audit, bodies, deliveries, messages
+from analysis.schema import audit, bodies, cohort_changes, deliveries, messages
 from analysis.store import Store
 from analysis.suppression import Reason
+from carom import reporting
 from carom.__main__ import main
 from carom.report.figures import DAY, HOUR, WEEK, Caused, gather
 from carom.report.mail import send_weekly
@@ -179,3 +180,15 @@ async def test_stats_are_filtered_and_told_over_time(tmp_path: Path) -> None:
         assert (await told(provider="gmail", by="day"))["totals"]["deliveries"] == 0
         for wrong in ({"provider": "acme"}, {"by": "year"}, {"stream": "No Stream"}):
             assert (await api.get("/v1/stats", wrong)).status_code == 422
+
+
+async def test_one_duty_folds_the_counts_and_another_sends_the_report(tmp_path: Path) -> None:
+    async with web(tmp_path / "mail") as api:
+        await delivered(api.engine.store, "ann@example.net")
+        [fold] = reporting.duties(api.engine)
+        assert await rows(api.engine.store, cohort_changes) != []
+        await fold.do(NOW)
+        assert await rows(api.engine.store, cohort_changes) == []
+    report = {"to": ["ops@example.com"], "from": "carom@example.com"}
+    async with web(tmp_path / "more", CAROM_REPORT=json.dumps(report)) as api:
+        assert [duty.name for duty in reporting.duties(api.engine)] == ["cohorts", "weekly-report"]

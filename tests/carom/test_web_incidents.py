@@ -185,6 +185,12 @@ def test_our_domains_are_looked_up_with_our_addresses(tmp_path: Path) -> None:
     ]
 
 
+def test_addresses_are_by_default_the_public_ones_of_routes(tmp_path: Path) -> None:
+    routes = [{"name": "main", "source": ["9.9.9.9", "10.0.0.1"]}]
+    settings, _ = made(tmp_path / "mail", CAROM_SENDER__ROUTES=json.dumps(routes))
+    assert subjects(settings) == ["9.9.9.9", "example.com", "bounces.example.com"]
+
+
 @pytest.fixture
 def config(tmp_path: Path) -> str:
     return str(setup.write(tmp_path / "set-up", setup.plan("example.com"), lambda n: b"k" * n))

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from analysis import incidents
+from analysis import incidents, tallies
 from analysis.incident_policy import shipped
 from analysis.schema import events, held_suppressions
+from analysis.tallies import Collected, Key, Outcome
 from carom.engine import new_id
 from carom.reputation import duties
 from tests.flows.house import House, carom_house, suppressed_addresses, until
@@ -58,6 +59,14 @@ async def send(carom: House, state: str, *names: str) -> None:
     sent = await carom.submit_each([f"{name}@gmail.com" for name in names])
     for one in sent:
         await carom.becomes(one, state)
+
+
+async def a_good_day(carom: House) -> None:
+    """Gmail took a thousand messages some hours ago."""
+    collected, taken = Collected(), Key("gmail", Outcome.ACCEPTED)
+    for _ in range(1_000):
+        collected.count(carom.engine.clock() - 7_200, taken)
+    await carom.engine.store.write(lambda tx: tallies.add(tx, collected))
 
 
 def people(first: str, count: int) -> list[str]:
@@ -166,6 +175,7 @@ async def test_false_deaths_of_many_mailboxes_are_held_until_somebody_decides(
     tmp_path: Path,
 ) -> None:
     async with gmail(tmp_path, *[NOBODY] * 75) as (carom, clock):
+        await a_good_day(carom)
         await send(carom, "bounced", *people("a", 60))
         assert len(await carom.books(suppressed_addresses)) == 60
         await judge(carom)
@@ -191,6 +201,7 @@ async def test_false_deaths_of_many_mailboxes_are_held_until_somebody_decides(
 
 async def test_deaths_that_were_real_are_released(tmp_path: Path) -> None:
     async with gmail(tmp_path, *[NOBODY] * 60) as (carom, _):
+        await a_good_day(carom)
         await send(carom, "bounced", *people("a", 60))
         await judge(carom)
         [incident] = (await ask(carom, "/v1/incidents"))["incidents"]

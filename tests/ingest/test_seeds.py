@@ -14,8 +14,9 @@ import pytest
 from imap_tools import FolderInfo
 
 from analysis.placement import TAG, Place, Sighting
-from ingest import seeds
-from ingest.seeds import Account, Reason, Security, SeedError, Wish, check, folders, look
+from ingest import seed_account, seeds
+from ingest.seed_account import Account, Reason, Security, SeedError
+from ingest.seeds import Wish, check, folders, look
 from tests.peers.certificates import certificate_for
 from tests.servers import LOOPBACK, free_port
 from tests.servers.dovecot import PASSWORD, Dovecot
@@ -146,7 +147,7 @@ def silent_port() -> Iterator[int]:
 def test_a_server_that_says_nothing_costs_only_its_time(
     silent_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(seeds, "SECONDS", 0.2)
+    monkeypatch.setattr(seed_account, "SECONDS", 0.2)
     with pytest.raises(SeedError) as caught:
         check(Account(LOOPBACK, silent_port, ANN, PASSWORD, Security.NONE))
     assert caught.value.reason is Reason.TIMEOUT

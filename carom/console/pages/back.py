@@ -7,7 +7,7 @@ from starlette.responses import Response
 from analysis import browsing
 from analysis.problem import Problem
 from analysis.reply import clean
-from carom.console.visit import Visit
+from carom.console.visit import Visit, id_in
 
 PAGE = 25
 MOST_SHOWN = 64_000
@@ -25,7 +25,7 @@ async def show(visit: Visit) -> Response:
 
 async def show_raw(visit: Visit) -> Response:
     """The octets as text: what is no UTF-8 and what does not print is replaced, and it is cut."""
-    raw_id = str(visit.request.path_params["id"])[:26].lower()
+    raw_id = id_in(visit.request)
     row = await visit.desk.store.read(lambda tx: browsing.raw(tx, raw_id, MOST_SHOWN))
     if row is None:
         raise Problem(404, "not-found", visit.words("trouble.no_raw"))

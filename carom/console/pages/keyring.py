@@ -8,9 +8,8 @@ from starlette.responses import Response
 from analysis import browsing, keys
 from analysis.keys import SCOPES
 from analysis.problem import Problem
-from analysis.reply import clean
 from carom.console.noting import note
-from carom.console.visit import Visit
+from carom.console.visit import Visit, id_in
 
 MOST_NAME = 80
 
@@ -21,7 +20,7 @@ async def show(visit: Visit) -> Response:
 
 async def make(visit: Visit) -> Response:
     """Make a key; this answer is the only place where it ever stands."""
-    name = clean(visit.given("name", MOST_NAME)).replace("\n", " ")
+    name = visit.given("name", MOST_NAME).replace("\n", " ")
     scopes = [scope for scope in SCOPES if visit.given(f"scope-{scope}", 5)]
     if not name or not scopes:
         raise Problem(422, "invalid", visit.words("trouble.key"))
@@ -37,7 +36,7 @@ async def make(visit: Visit) -> Response:
 
 async def revoke(visit: Visit) -> Response:
     """Revoke a key of the database; it is refused within seconds."""
-    key_id = str(visit.request.path_params["id"])[:32]
+    key_id = id_in(visit.request)
 
     def work(tx: Connection) -> bool:
         gone = keys.revoke(tx, key_id, now=visit.now)

@@ -22,7 +22,7 @@ from analysis.schema import bodies
 from analysis.store import StoreUnavailable
 from analysis.telling import Piece, tell
 from carom.console.noting import note
-from carom.console.visit import Visit
+from carom.console.visit import Visit, id_in
 from sender import unsent
 from sender.intake import Refused
 from sender.resend import again_order_of
@@ -122,7 +122,7 @@ def _content(tx: Connection, message_id: str) -> bytes | None:
 
 
 def _id(visit: Visit) -> str:
-    given = str(visit.request.path_params["id"]).lower()
+    given = id_in(visit.request)
     if not _ULID.fullmatch(given):
         raise _not_found(visit)
     return given

@@ -20,7 +20,6 @@ from analysis.address import Address, AddressError, address_hash, parse
 from analysis.explain import explain
 from analysis.lookup import Json
 from analysis.problem import Problem
-from analysis.reply import clean
 from analysis.suppression import EVERY_STREAM, Lift, Reason, Suppression
 from analysis.telling import tell
 from carom.console.visit import Visit
@@ -130,7 +129,7 @@ def _read(visit: Visit, text: str) -> Address:
 
 
 def _why(visit: Visit) -> str:
-    why = clean(visit.given("why"))
+    why = visit.given("why")
     if not why:
         raise Problem(422, "invalid", visit.words("trouble.why"), field="why")
     return why
