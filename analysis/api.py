@@ -112,11 +112,14 @@ class Insight:
         self, address: str, key: Caller, why: Annotated[str, Query(max_length=1_000)] = ""
     ) -> Response:
         """Erase what is kept of a person; an entry on the list goes on withholding, by its hash."""
-        hashed = address_hash(read_address(address, "address").key)
+        mailbox = read_address(address, "address")
+        hashed = address_hash(mailbox.key)
         now = self._clock()
         reason = clean(why) or f"asked for by {actor(key)}"
         done = await self._store.write(
-            lambda tx: erase(tx, hashed, now=now, actor=actor(key), why=reason)
+            lambda tx: erase(
+                tx, hashed, now=now, actor=actor(key), why=reason, named=mailbox.wire
+            )
         )
         return answer(
             {

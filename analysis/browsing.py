@@ -22,7 +22,7 @@ from analysis.schema import (
     suppressions,
 )
 
-RECENT = 5_000
+RECENT = 20_000
 """Messages that are looked at for words inside their subject."""
 WAITING = 5_000
 """Deliveries that are looked at for why they wait, those due first before the others."""

@@ -92,8 +92,9 @@ def _bounce_against(recipient: ReportedRecipient, delivery: Any) -> Reason | Non
 
 
 def _handed_over(delivery: Any) -> bool:
+    """A claim is enough, also of a node that died in it: only MAIL FROM tells the token to others."""
     return delivery.accepted_at is not None or (
-        State(delivery.state) in PENDING and delivery.attempts > 0
+        State(delivery.state) in PENDING and delivery.epoch > 0
     )
 
 

@@ -11,11 +11,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import Connection, func, insert, select, text
 
 from analysis.schema import events
 
 LOCK = 0x6361_726F_6D65  # "carome"
+
+_EARLIER = events.alias()
+NUMBERED = select(
+    events,
+    select(func.count())
+    .select_from(_EARLIER)
+    .where(_EARLIER.c.message_id == events.c.message_id, _EARLIER.c.seq <= events.c.seq)
+    .scalar_subquery()
+    .label("sequence"),
+)
+"""Events with their number among those of their message, from 1; 0 for those of no message."""
 
 _SHARE = text("SELECT pg_advisory_xact_lock_shared(:lock)")
 _WAIT = text("SELECT pg_advisory_xact_lock(:lock)")
@@ -42,14 +53,19 @@ def event(
 def announce(tx: Connection, happened: Sequence[dict[str, Any]]) -> None:
     """Write events; they are seen, in order, once `tx` commits."""
     if happened:
-        _lock(tx, _SHARE)
+        share(tx)
         tx.execute(insert(events), list(happened))
+
+
+def share(tx: Connection) -> None:
+    """Take the place of a writer now, for who will take another lock before it announces."""
+    _lock(tx, _SHARE)
 
 
 def after(tx: Connection, cursor: int, limit: int) -> list[Any]:
     """Rows after `cursor`, in order, with no gap that could be filled later."""
     _lock(tx, _WAIT)
-    query = select(events).where(events.c.seq > cursor).order_by(events.c.seq)
+    query = NUMBERED.where(events.c.seq > cursor).order_by(events.c.seq)
     return list(tx.execute(query.limit(limit)))
 
 

@@ -14,13 +14,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, func, insert, select
+from sqlalchemy import Connection, delete, exists, func, select
 
+from analysis import audit, suppression
 from analysis import incidents as book
-from analysis import suppression
 from analysis.incidents import ALL, Place
 from analysis.lifecycle import State
-from analysis.schema import audit, deliveries, held_suppressions, incidents, suppressions
+from analysis.schema import deliveries, held_suppressions, incidents, suppressions
 from analysis.store import IN_LIMIT, chunks, insert_once
 from analysis.suppression import DAY, EVERY_STREAM, Reason, Suppression
 
@@ -191,8 +191,8 @@ def decided(
     tx: Connection, row: Any, what: str, *, actor: str, why: str, now: float, mute: float
 ) -> None:
     """Note a person's decision in the audit; the incident is over and not opened again for long."""
-    tx.execute(
-        insert(audit),
+    audit.note(
+        tx,
         [
             {
                 "at": now,

@@ -5,6 +5,9 @@ token of the envelope says whose report it is, never an address inside it, and s
 ever touch the one delivery that its token was issued for.  A report that proves nothing is
 recorded and changes nothing.
 
+A report can overtake the commit of the 250 that it follows.  While an attempt is under way its
+delivery's reports wait, unread, until it has ended: an attempt ends within its lease.
+
 Identity of a fact: (delivery, kind, type of feedback, named address, action, status).  A second
 copy finds its identity taken and has no effect, on either database and in any number of nodes.
 """
@@ -21,11 +24,15 @@ from sqlalchemy import Column, Connection, String, func, select, update
 from analysis import radar, suppression
 from analysis.consequence import follow
 from analysis.facts import Arrival, Kind, Reading, ReportedRecipient
+from analysis.lifecycle import State
 from analysis.radar import Sighting
 from analysis.reply import Reply, Stage
 from analysis.schema import deliveries, messages, raw_inbound, reports
 from analysis.store import insert_once
 from analysis.verdict import Category, Verdict
+
+WAIT = 0.5
+"""Seconds until a report whose delivery is being sent is looked at again."""
 
 MOST_REPORTS = 50
 """Reports kept of one delivery; a genuine token in the wrong hands fills no disk."""
@@ -70,6 +77,9 @@ def enter_all(
     puzzles: list[Sighting] = []
     for arrival in arrivals:
         delivery = find_delivery(tx, arrival.delivery_id)
+        if delivery is not None and delivery.state == State.SENDING.value:
+            _wait(tx, arrival, now + WAIT)
+            continue
         for recipient in named(arrival.reading):
             row = report_row(arrival, recipient, delivery, new_id())
             if full(tx, delivery) or not insert_once(tx, reports, [row], returning="id"):
@@ -82,6 +92,15 @@ def enter_all(
         mark_read(tx, arrival)
     radar.note(tx, puzzles)
     return recorded
+
+
+def _wait(tx: Connection, arrival: Arrival, until: float) -> None:
+    """Leave it unread for now; that is no try that failed."""
+    tx.execute(
+        update(raw_inbound)
+        .where(raw_inbound.c.id == arrival.raw_id)
+        .values(lease_until=until, tries=raw_inbound.c.tries - 1)
+    )
 
 
 def named(reading: Reading) -> Sequence[ReportedRecipient]:
@@ -114,7 +133,7 @@ def find_delivery(tx: Connection, delivery_id: str | None, *, lock: bool = True)
         deliveries.c.provider,
         deliveries.c.state,
         deliveries.c.accepted_at,
-        deliveries.c.attempts,
+        deliveries.c.epoch,
         deliveries.c.probe,
     ).where(deliveries.c.id == delivery_id)
     return tx.execute(wanted.with_for_update() if lock else wanted).one_or_none()

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Select, func, select
 from analysis import events as events_log
 from analysis import suppression
 from analysis.lifecycle import PENDING, State
-from analysis.schema import attempts, deliveries, events, messages, reports
+from analysis.schema import attempts, bodies, deliveries, events, messages, reports
 
 Json = dict[str, Any]
 
@@ -49,6 +49,13 @@ def message(tx: Connection, message_id: str) -> Json | None:
         "require_tls": row.require_tls,
         "deliveries": [delivery_view(delivery) for delivery in found],
     }
+
+
+def content(tx: Connection, message_id: str) -> bytes | None:
+    """The message as composed and not yet signed, or None once retention has taken it."""
+    found = select(bodies.c.content).where(bodies.c.message_id == message_id)
+    octets = tx.execute(found).scalar_one_or_none()
+    return None if octets is None else bytes(octets)
 
 
 def delivery_view(row: Any) -> Json:
@@ -257,17 +264,25 @@ def suppression_view(entries: Sequence[suppression.Suppression], stream: str | N
 
 def events_after(tx: Connection, cursor: int, limit: int) -> list[Json]:
     """Events in order, after `cursor`."""
-    return [
-        {
-            "id": str(row.seq),
-            "at": iso(row.at),
-            "type": row.kind,
-            "message_id": row.message_id,
-            "delivery_id": row.delivery_id,
-            "data": row.data,
-        }
-        for row in events_log.after(tx, cursor, limit)
-    ]
+    return [event_view(row) for row in events_log.after(tx, cursor, limit)]
+
+
+def event_view(row: Any) -> Json:
+    """A row of `events.NUMBERED` as cursors and webhooks tell it.
+
+    `sequence` orders the events of a message, without a gap from 1; null for those of none.
+    `timestamp` is `at` by the name that Standard Webhooks gives it.
+    """
+    return {
+        "id": str(row.seq),
+        "at": iso(row.at),
+        "type": row.kind,
+        "timestamp": iso(row.at),
+        "sequence": row.sequence or None,
+        "message_id": row.message_id,
+        "delivery_id": row.delivery_id,
+        "data": row.data,
+    }
 
 
 def accounts(tx: Connection) -> dict[str, int]:

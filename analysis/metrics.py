@@ -28,12 +28,14 @@ from prometheus_client.exposition import choose_encoder, generate_latest
 
 from analysis.added_up import Added, News, Row
 from analysis.aggregate_metrics import AggregateMetrics
+from analysis.examined_metrics import Health, HealthGauges
 from analysis.facts import Kind
 from analysis.incident_metrics import IncidentGauges, Trouble
 from analysis.labels import Bound, BoundedCounter, BoundedHistogram, Capped
 from analysis.probe_metrics import ProbeGauges, ProbeMetrics
 from analysis.providers import OTHER, PROVIDERS
 from analysis.smtpd import Reason
+from analysis.webhooks import Result
 
 MOST_STREAMS = 16
 """Names of streams with a label of their own: those of the settings, and as many again."""
@@ -60,6 +62,7 @@ class Gauges:
     trouble: Trouble = field(default_factory=Trouble)
     cohorts: Sequence[tuple[str, str, int, int]] = ()  # stream, provider, delivered, ended
     probes: ProbeGauges = field(default_factory=ProbeGauges)
+    health: Health = field(default_factory=Health)
 
 
 class Metrics:
@@ -99,6 +102,12 @@ class Metrics:
         )
         self.inbound = counter("carom_inbound_messages", "Inbound messages read", "kind")
         self.refused = counter("carom_inbound_refused", "Refused by the listener", "reason")
+        self.webhooks = counter("carom_webhook_deliveries", "Tries to tell a webhook", "result")
+        self.feedback = counter(
+            "carom_feedback", "Recipients who said that it did not come", "stream", "provider"
+        )
+        for result in Result:
+            self.webhooks.labels(result.value)
         for kind in Kind:  # a series that begins at 1 hides its first event from increase()
             self.inbound.labels(kind.value)
         for reason in Reason:
@@ -142,6 +151,7 @@ class Metrics:
         self.unread = gauge("carom_inbound_unread", "Stored reports not read yet")
         self.aggregates = AggregateMetrics(self.registry)
         self.probes = ProbeMetrics(self.registry)
+        self.health = HealthGauges(self.registry)
         self._bounds |= self.probes.bounds
 
     def _counter(self, name: str, text: str, *labels: str) -> BoundedCounter:
@@ -181,6 +191,7 @@ class Metrics:
         self.trouble.observe(gauges.trouble)
         self.unread.set(gauges.unread)
         self.probes.observe(gauges.probes)
+        self.health.observe(gauges.health)
         self.aggregates.unknown.set(gauges.unknown_sources)
         for route, out in gauges.routes_out.items():
             self.routes_out.labels(route).set(out)

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, func, select, update
 
-from analysis import cohorts, hindsight, suppression
+from analysis import audit, cohorts, hindsight, suppression
 from analysis.amends import Change, Judged, Memory, audit_row
 from analysis.consequence import Ground, withhold
 from analysis.decide import after_attempt, held_against
@@ -21,7 +21,7 @@ from analysis.erase import ERASED
 from analysis.hindsight import FINAL_ATTEMPT
 from analysis.lifecycle import Fact, State
 from analysis.reply import Reply, Stage
-from analysis.schema import attempts, audit, deliveries
+from analysis.schema import attempts, deliveries
 from analysis.suppression import Reason
 from analysis.verdict import Verdict
 
@@ -98,7 +98,7 @@ def rejudge(
     if not changed and not effects:
         return []
     change = replace(_change(row, verdict), effects=effects)
-    tx.execute(insert(audit).values(audit_row(change, now)))
+    audit.note(tx, [audit_row(change, now)])
     return [change]
 
 

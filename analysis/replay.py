@@ -22,12 +22,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from analysis import cohorts, hindsight, ledger, suppression
+from analysis import audit, cohorts, hindsight, ledger, suppression
 from analysis.amends import Change, Effect, Judged, Memory, audit_row
 from analysis.consequence import blame, follow, held_against
 from analysis.erase import ERASED
 from analysis.facts import Arrival, ReportedRecipient
-from analysis.schema import audit, deliveries, raw_inbound, reports
+from analysis.schema import deliveries, raw_inbound, reports
 from analysis.suppression import Reason
 
 _LOOKED_AT = (
@@ -135,7 +135,7 @@ def reread(
         after = hindsight.standing(tx, delivery, now)
         changes = _with_effects(changes, hindsight.effects(before, after), arrival, found)
     if changes:
-        tx.execute(insert(audit), [audit_row(change, now) for change in changes])
+        audit.note(tx, [audit_row(change, now) for change in changes])
     return changes
 
 

@@ -14,11 +14,19 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, delete, exists, func, select
 from ulid import ULID
 
-from analysis import aggregate_ledger, bounce_loop, cohorts, incidents, placement
+from analysis import (
+    aggregate_ledger,
+    audit,
+    bounce_loop,
+    cohorts,
+    incidents,
+    placement,
+    sessions,
+    webhooks,
+)
 from analysis.lifecycle import PENDING
 from analysis.schema import (
     attempts,
-    audit,
     bodies,
     deliveries,
     events,
@@ -54,12 +62,16 @@ def sweep(tx: Connection, keep: Keep, *, now: float, most: int = 1_000) -> int:
     gone += _messages(tx, now - keep.messages, most)
     gone += _by_id(tx, raw_inbound, now - keep.inbound, most, raw_inbound.c.state != "new")
     gone += _by(tx, events, events.c.seq, events.c.at < now - keep.events, most)
-    gone += _by(tx, audit, audit.c.seq, audit.c.at < now - keep.audit, most)
+    gone += audit.forget(tx, now - keep.audit, most)
+    unproven = reports.c.delivery_id.is_(None) & (reports.c.at < now - keep.messages)
+    gone += _by(tx, reports, reports.c.id, unproven, most)
     old = idempotency.c.created_at < now - keep.idempotency
     gone += _by(tx, idempotency, idempotency.c.key_hash, old, most)
     gone += aggregate_ledger.forget(tx, now - keep.aggregates, most)
     gone += placement.forget(tx, now - keep.messages, most)
     gone += bounce_loop.forget(tx, now)
+    gone += sessions.forget_ended(tx, now)
+    gone += webhooks.forget(tx, now, most)
     gone += cohorts.forget(tx, now - keep.cohorts, most=most)
     gone += incidents.forget(tx, now - keep.audit, now - keep.inbound)
     lapsed = suppressions.c.until < now - keep.lapsed

@@ -21,7 +21,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
@@ -32,6 +32,9 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
+
+OPTION = "privacy_keys"
+"""The execution option of every connection that holds the keys of `open_store`."""
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -55,25 +58,29 @@ class Store(Protocol):
     async def close(self) -> None: ...
 
 
-def open_store(url: str, *, readers: int = 3, connections: int = 12) -> Store:
+def open_store(
+    url: str, *, readers: int = 3, connections: int = 12, keys: Sequence[bytes] = ()
+) -> Store:
     """The store behind `sqlite:///file` or `postgresql://user@host/name`.
 
-    Raises ValueError for any other kind of URL.  Nothing is connected yet.
+    `keys`: what erased addresses are known by; work finds them with its connection
+    (`analysis.keyed_hash`).  Raises ValueError for any other kind of URL.
+    Nothing is connected yet.
     """
     parsed = make_url(url)
     match parsed.get_backend_name():
         case "sqlite":
-            return SqliteStore(parsed.set(drivername="sqlite+pysqlite"), readers)
+            return SqliteStore(parsed.set(drivername="sqlite+pysqlite"), readers, keys)
         case "postgresql":
-            return PostgresStore(parsed.set(drivername="postgresql+asyncpg"), connections)
+            return PostgresStore(parsed.set(drivername="postgresql+asyncpg"), connections, keys)
         case other:
             raise ValueError(f"{other!r} is no database of ours; use sqlite:// or postgresql://")
 
 
 class SqliteStore:
-    def __init__(self, url: URL, readers: int) -> None:
+    def __init__(self, url: URL, readers: int, keys: Sequence[bytes] = ()) -> None:
         self.url = url
-        self._engine = sqlite_engine(url)
+        self._engine = sqlite_engine(url).execution_options(**{OPTION: tuple(keys)})
         self._writer = ThreadPoolExecutor(1, "sqlite-writer")
         self._readers = ThreadPoolExecutor(readers, "sqlite-reader")
         self._turn = _Turn(url.database or "")
@@ -202,13 +209,14 @@ def _roll_back(connection: Connection) -> None:
 
 
 class PostgresStore:
-    def __init__(self, url: URL, connections: int) -> None:
+    def __init__(self, url: URL, connections: int, keys: Sequence[bytes] = ()) -> None:
         self.url = url
         self._engine: AsyncEngine = create_async_engine(
             url,
             pool_size=connections,
             max_overflow=0,
             pool_timeout=30,
+            execution_options={OPTION: tuple(keys)},
             pool_pre_ping=False,  # a lost connection shows as StoreUnavailable and is tried again
             connect_args={
                 "timeout": 10,

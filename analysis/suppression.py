@@ -21,15 +21,15 @@ from sqlalchemy import (
     bindparam,
     delete,
     func,
-    insert,
     literal,
     or_,
     select,
     tuple_,
 )
 
+from analysis import audit, keyed_hash
 from analysis.events import announce, event
-from analysis.schema import audit, soft_bounces, suppressions
+from analysis.schema import soft_bounces, suppressions
 from analysis.store import IN_LIMIT, chunks, insert_once, upsert
 from analysis.verdict import Category
 
@@ -134,19 +134,23 @@ _STANDING = _SELECT.where(
 """Built once: asked for every recipient, and building it costs more than SQLite's answer."""
 
 
-def _read(row: Any) -> Suppression:
-    """A row of `_SELECT`, whose columns stand in the order of the fields."""
+def _read(row: Any, asked: bytes | None = None) -> Suppression:
+    """A row of `_SELECT`, whose columns stand in the order of the fields.
+
+    `asked`: the hash that it answers to, where it may stand under the keyed form of it.
+    """
     address_hash, stream, reason, *rest = row
-    return Suppression(address_hash, stream, Reason(reason), *rest)
+    return Suppression(asked or address_hash, stream, Reason(reason), *rest)
 
 
 def standing(tx: Connection, hashes: Iterable[bytes], now: float) -> dict[bytes, list[Suppression]]:
     """Every reason that stands against these addresses now, the weightiest first."""
     found: dict[bytes, list[Suppression]] = {}
-    for chunk in chunks(sorted(set(hashes)), IN_LIMIT):
+    forms = keyed_hash.forms(tx, sorted(set(hashes)))
+    for chunk in chunks(list(forms), IN_LIMIT):
         for row in tx.execute(_STANDING, {"hashes": chunk, "now": now}):
-            entry = _read(row)
-            found.setdefault(entry.address_hash, []).append(entry)
+            asked = forms[bytes(row.address_hash)]
+            found.setdefault(asked, []).append(_read(row, asked))
     for entries in found.values():
         entries.sort(key=lambda entry: _WEIGHT[entry.reason])
     return found
@@ -182,8 +186,11 @@ def let_through(
     ]
 
 
-def suppress(tx: Connection, entries: Sequence[Suppression]) -> None:
-    """Put entries on the list; one that is there is renewed.  Audited, with an event each."""
+def suppress(tx: Connection, entries: Sequence[Suppression], *, at: float | None = None) -> None:
+    """Put entries on the list; one that is there is renewed.  Audited, with an event each.
+
+    `at`: now, where the entries are older, as those of a list that is imported.
+    """
     unique = {(e.address_hash, e.stream, e.reason): e for e in entries}
     if not unique:
         return
@@ -204,7 +211,7 @@ def suppress(tx: Connection, entries: Sequence[Suppression]) -> None:
         for e in unique.values()
     ]
     upsert(tx, suppressions, rows, keys=("address_hash", "stream", "reason"))
-    _note(tx, "suppress", list(unique.values()))
+    _note(tx, "suppress", list(unique.values()), at=at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,12 +228,13 @@ class Lift:
 
 def lift(tx: Connection, order: Lift) -> list[Suppression]:
     """Returns what was lifted; lifting what is not there is no error and changes nothing."""
+    forms = keyed_hash.forms(tx, [order.address_hash])
     matching = and_(
-        suppressions.c.address_hash == order.address_hash,
+        suppressions.c.address_hash.in_(forms),
         suppressions.c.reason.in_([reason.value for reason in order.reasons]),
         *([suppressions.c.stream == order.stream] if order.stream is not None else []),
     )
-    lifted = [_read(row) for row in tx.execute(_SELECT.where(matching))]
+    lifted = [_read(row, order.address_hash) for row in tx.execute(_SELECT.where(matching))]
     if lifted:
         tx.execute(delete(suppressions).where(matching))
         _note(tx, "lift", lifted, actor=order.actor, why=order.why, at=order.at)
@@ -323,8 +331,8 @@ def _note(
     at: float | None = None,
 ) -> None:
     """Audit and announce a change.  It names the hash, so that erasure need not rewrite it."""
-    tx.execute(
-        insert(audit),
+    audit.note(
+        tx,
         [
             {
                 "at": e.since if at is None else at,

@@ -16,7 +16,7 @@ from analysis import duties
 from analysis.duties import Duty
 from analysis.retention import sweep
 from analysis.store import StoreUnavailable
-from carom import placing
+from carom import hooking, placing, rounds
 from carom.aggregating import duties as report_duties
 from carom.engine import Engine, new_id
 from carom.reporting import duties as figure_duties
@@ -40,6 +40,7 @@ def chores(engine: Engine, roles: Collection[Role], stop: asyncio.Event) -> list
     loops.append(engine.counting.tallying.serve(engine.store, stop))
     if "sender" in roles:
         loops.append(engine.tls.serve(stop))
+        loops.append(hooking.telling(engine, stop))
         loops.append(keep_easing(engine.pacing, engine.store, stop, clock=engine.clock))
     loops.extend(
         duties.serve(duty, engine.store, stop, node=engine.node.name, clock=engine.clock)
@@ -54,6 +55,7 @@ def _duties(engine: Engine, roles: Collection[Role]) -> list[Duty]:
         *report_duties(engine),
         *figure_duties(engine),
         *placing.duties(engine, roles, new_id),
+        *rounds.duties(engine, roles),
     ]
 
 

@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": (f"{_IN}demo:demo", "See it work: everything in one process, real SMTP on loopback."),
     "init": (f"{_IN}init:init", "Set up: settings, keys, and the DNS records to publish."),
     "dns": (f"{_IN}dns:dns", "The DNS records to publish."),
+    "doctor": (f"{_IN}doctor:doctor", "Check DNS, ports, keys and this machine for real."),
     "serve": (f"{_IN}serve:serve", "Run the service, or some of its roles."),
     "send": (f"{_IN}send:send", "Submit a message through the running service."),
     "classify": (f"{_IN}classify:classify", "What Carom makes of mail or of SMTP replies."),

@@ -13,6 +13,7 @@ from analysis.facts import Kind
 from analysis.ledger import Recorded
 from analysis.lifecycle import Fact
 from analysis.metrics import Metrics
+from analysis.webhooks import Result
 from carom.tallying import Tallying
 from sender.record import Record
 from sender.submit import Receipt, Submission
@@ -93,6 +94,15 @@ class Counting:
         elif fact.kind is Kind.COMPLAINT:
             type_ = fact.feedback_type if fact.feedback_type in _FEEDBACK else "other"
             metrics.complaints.labels(stream, provider, type_).inc()
+
+    def told(self, result: Result) -> None:
+        """A webhook was tried."""
+        self._metrics.webhooks.labels(result.value).inc()
+
+    def missed(self, stream: str, provider: str) -> None:
+        """A recipient said that it did not come."""
+        metrics = self._metrics
+        metrics.feedback.labels(metrics.stream(stream), metrics.provider(provider)).inc()
 
     def refused(self, reason: str) -> None:
         """The listener turned something away."""

@@ -18,7 +18,7 @@ from types import TracebackType
 from sqlalchemy import Connection
 from ulid import ULID
 
-from analysis import incident_metrics, suppression
+from analysis import examined_metrics, incident_metrics, suppression
 from analysis.aggregate_lookup import unknown_sources
 from analysis.facts import Reading
 from analysis.metrics import Gauges, Metrics
@@ -106,6 +106,7 @@ class Engine:
                 trouble=incident_metrics.read(tx),
                 cohorts=settled_recently(tx, now),
                 probes=self.probed(tx, now),
+                health=examined_metrics.read(tx),
             )
         )
 

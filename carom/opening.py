@@ -9,13 +9,14 @@ from typing import TypeVar
 from analysis import migrate
 from analysis.store import Store, open_store
 from carom.settings import Settings
+from carom.settings.keyfiles import privacy_keys
 
 T = TypeVar("T")
 
 
 async def ready_store(settings: Settings) -> Store:
     """The store of these settings, brought to the newest schema."""
-    store = open_store(settings.database.url)
+    store = open_store(settings.database.url, keys=privacy_keys(settings))
     try:
         await store.write(migrate.upgrade)
     except BaseException:

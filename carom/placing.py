@@ -183,12 +183,18 @@ def _senders(settings: Settings) -> Mapping[str, Mailbox]:
 
 
 def tries_loop(settings: Settings) -> bool:
-    """Whether the bounce loop is tried: it takes the real path only where DNS names our MX."""
+    """Whether the bounce loop is tried: it takes the real path only where DNS names our MX.
+
+    Of a listener on loopback nobody knows that, unless the operator asks for canaries.
+    """
     given, domain = settings.ingest.canary, settings.ingest.domain
     if given.every is None or not domain:
         return False
-    fixed = settings.sender.static_mx
-    return bool(given.address) or "*" not in fixed or domain in fixed
+    if given.address or domain in settings.sender.static_mx:
+        return True
+    asked = "every" in given.model_fields_set
+    live = asked or not settings.ingest.listen.is_loopback
+    return live and "*" not in settings.sender.static_mx
 
 
 def _canaries(engine: Engine, new_id: Callable[[], str]) -> Canaries:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
+from unicodedata import east_asian_width
 
 from carom.axes import (
     LEFT,
@@ -195,8 +196,8 @@ def bars(
         return _empty(title, width, 90)
     values = [v for row in rows for v in (row.value, row.before) if v is not None]
     most = max(values, default=0.0) if high is None else high
-    left = min(180.0, 12 + _LETTER * max(len(row.name) for row in rows))
-    right = 12 + _LETTER * max(len(_ending(row, show)) for row in rows)
+    left = min(180.0, 12 + _LETTER * max(_letters(row.name) for row in rows))
+    right = 12 + _LETTER * max(_letters(_ending(row, show)) for row in rows)
     across = scale(low, max(most, low + 1e-9), left, max(left + 40, width - right))
     top = _top(width, list(compared or ()))
     height = int(top + _ROW * len(rows) + 6)
@@ -253,7 +254,7 @@ def _top(width: int, names: Sequence[str]) -> int:
 def _legend_places(names: Sequence[str], width: int) -> tuple[list[tuple[float, int]], int]:
     places, x, row = [], 0.0, 0
     for name in names:
-        wide = 30 + _LETTER * len(name)
+        wide = 30 + _LETTER * _letters(name)
         if x and x + wide > width - 16:
             x, row = 0.0, row + 1
         places.append((x, row))
@@ -309,9 +310,14 @@ def _bar(row: Bar, y: float, left: float, across: Place, show: Show) -> str:
     return "".join(drawn)
 
 
+def _letters(text: str) -> float:
+    """How many letters wide a text is; Chinese, Japanese and Korean ones count nearly twice."""
+    return sum(1.8 if east_asian_width(one) in "WF" else 1.0 for one in text)
+
+
 def _cut(name: str, left: float) -> str:
     room = int((left - 10) / _LETTER)
-    return name if len(name) <= room + 1 else name[: max(1, room)] + "…"
+    return name if _letters(name) <= room + 1 else name[: max(1, room)] + "…"
 
 
 def _ending(row: Bar, show: Show) -> str:

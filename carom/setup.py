@@ -23,6 +23,7 @@ from carom.settings.units import parse_domain
 from sender.dkim_keys import KeyKind, generate
 
 TOKEN_KEY = "token.key"  # noqa: S105  a file name
+PRIVACY_KEY = "privacy.key"
 API_KEY = "api.key"
 SELECTORS = {KeyKind.RSA: "carom-r1", KeyKind.ED25519: "carom-e1"}
 """Numbered, since a new key is published under a new selector before the old one is taken away."""
@@ -46,11 +47,11 @@ class Plan:
 
 def plan(domain: str, bounce_domain: str = "", hostname: str = "") -> Plan:
     """The names of a set-up, with those not given derived from the domain."""
-    domain = _ascii("--domain", domain)
+    domain = ascii_domain("--domain", domain)
     return Plan(
         domain,
-        _ascii("--bounce-domain", bounce_domain or f"bounces.{domain}"),
-        _ascii("--hostname", hostname or f"mta.{domain}"),
+        ascii_domain("--bounce-domain", bounce_domain or f"bounces.{domain}"),
+        ascii_domain("--hostname", hostname or f"mta.{domain}"),
     )
 
 
@@ -59,6 +60,7 @@ def write(directory: Path, names: Plan, random: Callable[[int], bytes]) -> Path:
     api_key = make("init", SCOPES, random)
     content: dict[str, bytes] = {_pem(kind): generate(kind) for kind in SELECTORS}
     content[TOKEN_KEY] = b64encode(random(32)) + b"\n"
+    content[PRIVACY_KEY] = b64encode(random(32)) + b"\n"
     content[API_KEY] = f"{api_key.text}\n".encode()
     content[DEFAULT_FILE] = _settings(names, api_key.key).encode()
     _refuse_to_overwrite(directory, content)
@@ -67,7 +69,8 @@ def write(directory: Path, names: Plan, random: Callable[[int], bytes]) -> Path:
     return directory / DEFAULT_FILE
 
 
-def _ascii(option: str, domain: str) -> str:
+def ascii_domain(option: str, domain: str) -> str:
+    """A domain in A-labels; UsageError, naming the option, for what is none."""
     try:
         name = domain if domain.isascii() else idna.encode(domain, uts46=True).decode()
         name = parse_domain(name)
@@ -151,4 +154,7 @@ keys = [
 
 [tokens]
 keys = [{{ id = "1", file = "{TOKEN_KEY}" }}]  # rotate: a new one in front, the old one after it
+
+[privacy]
+keys = [{{ file = "{PRIVACY_KEY}" }}]  # of erased addresses; keep it: it cannot be made again
 """

@@ -24,12 +24,13 @@ from analysis.address import AddressError, Mailbox, parse_mailbox
 from analysis.aggregate_api import Aggregates
 from analysis.api import Insight
 from analysis.body import answer, refusal
+from analysis.examined_api import Health
 from analysis.incident_api import Incidents
 from analysis.placement_api import Placements
 from analysis.problem import Problem, unavailable
 from analysis.store import Store, StoreUnavailable, ping
 from analysis.suppression_api import Suppressions
-from carom import __version__
+from carom import __version__, hooking
 from carom.console.routes import console
 from carom.docs import add_docs
 from carom.engine import Engine
@@ -66,9 +67,11 @@ def create_app(engine: Engine) -> FastAPI:
         Suppressions(store, access, clock=clock, limits=limits).router(),
         Insight(store, access, clock=clock).router(),
         Incidents(store, access, clock=clock).router(),
+        Health(store, access).router(),
         Aggregates(store, access, clock=clock).router(),
         Placements(store, access, clock=clock, window=settings.placement.window).router(),
         leaving.router(),
+        hooking.api(engine, access).router(),
         _health(store),
     ):
         app.router.routes.extend(router.routes)  # flat: included routers are matched twice

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Depends, Header, Query
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -36,7 +36,6 @@ from analysis.keys import ApiKey
 from analysis.lifecycle import State
 from analysis.lookup import Json, iso
 from analysis.problem import Problem, invalid, not_found, unavailable
-from analysis.schema import bodies
 from analysis.store import Store, StoreUnavailable
 from analysis.suppression_api import StreamName
 from sender import unsent
@@ -244,16 +243,10 @@ class Messages:
         mark = _mark(key, idempotency_key, f"{message_id}\n".encode() + await request.body())
         again = await read_body(request, Again)
         message = await self._message(message_id)
-        content = await self._store.read(lambda tx: _content(tx, message["id"]))
+        content = await self._store.read(lambda tx: lookup.content(tx, message["id"]))
         if content is None:
             raise Problem(410, "content-gone", "the content of this message is no longer kept")
         return await self._accepted(again_order_of(message, content, again.to, mark))
-
-
-def _content(tx: Connection, message_id: str) -> bytes | None:
-    found = select(bodies.c.content).where(bodies.c.message_id == message_id)
-    content = tx.execute(found).scalar_one_or_none()
-    return None if content is None else bytes(content)
 
 
 def _named(text: str, place: int) -> Mailbox:

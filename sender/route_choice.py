@@ -4,8 +4,9 @@ The routes that match a message are tried in the order of the settings.  Where t
 a share, all that match and have one are drawn lots for, the same lot for a delivery on every try
 (`sender.shares`).  A route that is out, has no source address that works, or has sent what its
 warm-up allows today gives its deliveries to the next one, unless it has no failover.  After the
-last one comes the host that the operator named for everything (`[sender] relay`, `static_mx`);
-direct MX only where no route matches, because an address that nobody prepared is no way out.
+last one comes the host that the operator named for everything (`[sender] relay`); direct MX only
+where no route matches, because an address that nobody prepared is no way out.  What `static_mx`
+names, a domain or all of them, keeps its host: no relay is asked.
 
 `way` gives a `Chosen` to go along, or says that all wait (`Held`: no attempt), or what the DNS
 says (`Reply`), or None where nothing is left but ways that this attempt has already been.

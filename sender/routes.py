@@ -62,8 +62,8 @@ class Routes:
         return Routes(self._exchange, relay=self._relay, static=self._static)
 
     def is_fixed(self, domain: str) -> bool:
-        """Whether the domain itself was given a host."""
-        return domain in self._static
+        """Whether the domain, or every domain, was given a host: that goes before all relays."""
+        return bool(self._static & {domain, "*"})
 
     def is_named(self, domain: str) -> bool:
         """Whether `route` leads to a host that the operator named."""

@@ -171,7 +171,7 @@ def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 @pytest.fixture
 async def store(migrated_url: str) -> AsyncIterator[Store]:
     """The store behind `migrated_url`, open."""
-    store = open_store(migrated_url)
+    store = open_store(migrated_url, keys=(b"a key that tests erase with" * 2,))
     yield store
     await store.close()
 

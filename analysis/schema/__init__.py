@@ -17,6 +17,7 @@ from analysis.schema.aggregate import (
     tls_rows,
 )
 from analysis.schema.columns import Json, Serial, Ulid, metadata
+from analysis.schema.doctor import doctor_checks
 from analysis.schema.duties import duties
 from analysis.schema.incidents import (
     blocklistings,
@@ -30,11 +31,14 @@ from analysis.schema.measures import cohort_changes, cohorts, counters
 from analysis.schema.outbound_tls import tls_policies, tls_results
 from analysis.schema.people import console_links, console_sessions
 from analysis.schema.placement import canaries, placements
+from analysis.schema.privacy import audit_anchor
 from analysis.schema.receiving import raw_inbound, reports, unknown_replies
+from analysis.schema.recipients import feedback, unsubscribe_links
 from analysis.schema.records import api_keys, audit, events, idempotency
 from analysis.schema.routing import warmup_counts
 from analysis.schema.sending import attempts, bodies, deliveries, messages
 from analysis.schema.standing import soft_bounces, suppressions
+from analysis.schema.webhooks import webhook_calls, webhooks
 
 __all__ = [
     "Json",
@@ -44,6 +48,7 @@ __all__ = [
     "api_keys",
     "attempts",
     "audit",
+    "audit_anchor",
     "blocklistings",
     "bodies",
     "canaries",
@@ -55,8 +60,10 @@ __all__ = [
     "deliveries",
     "dmarc_rows",
     "dmarc_sources",
+    "doctor_checks",
     "duties",
     "events",
+    "feedback",
     "held_suppressions",
     "idempotency",
     "incidents",
@@ -75,5 +82,8 @@ __all__ = [
     "tls_results",
     "tls_rows",
     "unknown_replies",
+    "unsubscribe_links",
     "warmup_counts",
+    "webhook_calls",
+    "webhooks",
 ]

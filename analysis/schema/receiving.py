@@ -52,6 +52,19 @@ raw_inbound = Table(
         postgresql_where=text("understood = false"),
     ),
     Index("ix_raw_inbound_received", "received_at"),
+    # by what erasure looks for
+    Index(
+        "ix_raw_inbound_subject",
+        "subject_id",
+        sqlite_where=text("subject_id IS NOT NULL"),
+        postgresql_where=text("subject_id IS NOT NULL"),
+    ),
+    Index(
+        "ix_raw_inbound_mail_from",
+        text("lower(mail_from)"),
+        sqlite_where=text("mail_from <> ''"),
+        postgresql_where=text("mail_from <> ''"),
+    ),
 )
 
 reports = Table(
@@ -75,6 +88,12 @@ reports = Table(
     Column("feedback_type", String(32)),
     Index("uq_reports_identity", "identity", unique=True),
     Index("ix_reports_delivery", "delivery_id"),
+    Index(
+        "ix_reports_address",
+        text("lower(address)"),
+        sqlite_where=text("address IS NOT NULL"),
+        postgresql_where=text("address IS NOT NULL"),
+    ),
 )
 
 unknown_replies = Table(

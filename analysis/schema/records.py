@@ -36,6 +36,10 @@ audit = Table(
     Column("subject", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("data", Json, nullable=False),
+    # the chain, `analysis.audit`; null in rows that are older than it
+    Column("salt", LargeBinary(16)),  # null once erased
+    Column("seal", LargeBinary(32)),  # SHA-256 of the salt and what the row says
+    Column("hash", LargeBinary(32)),  # SHA-256 of the hash before and the seal
     Index("ix_audit_subject", "subject"),
     sqlite_autoincrement=True,
 )

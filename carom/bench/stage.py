@@ -38,7 +38,7 @@ def settings_of(file: Path, **environ: str) -> Settings:
         f"CAROM_{name}": f"{LOOPBACK}:0"
         for name in ("API__LISTEN", "API__METRICS_LISTEN", "INGEST__LISTEN", "SUBMISSION__LISTEN")
     }
-    return load(file, environ={**free, **environ})
+    return load(file, environ={**free, "CAROM_LOG__LEVEL": "error", **environ})
 
 
 @asynccontextmanager

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection
 
-from analysis.schema import audit
+from analysis import audit
 from carom.console.visit import Visit
 
 
@@ -14,13 +14,12 @@ def note(
     tx: Connection, visit: Visit, action: str, subject: str, data: Mapping[str, object]
 ) -> None:
     """Who did what to what, in the transaction that does it where there is one."""
-    tx.execute(
-        insert(audit).values(
-            at=visit.now,
-            actor=visit.actor,
-            action=action,
-            subject=subject,
-            reason="at the console",
-            data=dict(data),
-        )
-    )
+    row = {
+        "at": visit.now,
+        "actor": visit.actor,
+        "action": action,
+        "subject": subject,
+        "reason": "at the console",
+        "data": dict(data),
+    }
+    audit.note(tx, [row])

@@ -79,10 +79,10 @@ async def demo(messages: int, serve: bool, console: Console) -> bool:
                 copies=sink.taken.total(),
                 places=await _places(engine, state.bound, key) if serve else {},
             )
-            await sink.close()
-            if serve:
+            if serve:  # the providers stay up too, for messages of your own
                 console.print("\nStays up until Ctrl-C.")
                 await state.failed()
+            await sink.close()
         return books.fine
 
 

@@ -14,9 +14,10 @@ from datetime import UTC, datetime
 from io import StringIO
 
 from rich.console import Console
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
 
 from analysis.address import Mailbox, parse_mailbox
+from analysis.audit import note
 from analysis.schema import audit
 from analysis.store import Store
 from carom.report import terminal
@@ -59,11 +60,8 @@ def _first(tx: Connection, day: str, now: float) -> bool:
     sent = select(audit.c.seq).where(audit.c.action == DONE, audit.c.subject == day)
     if tx.execute(sent).first() is not None:
         return False
-    tx.execute(
-        insert(audit).values(
-            at=now, actor="carom", action=DONE, subject=day, reason="the weekly report", data={}
-        )
-    )
+    row = {"at": now, "actor": "carom", "action": DONE, "subject": day}
+    note(tx, [{**row, "reason": "the weekly report", "data": {}}])
     return True
 
 

@@ -6,15 +6,19 @@ content.
 
 from __future__ import annotations
 
+import hmac
 from base64 import b64decode
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 
 from analysis.keys import ApiKey
 from carom.errors import SettingsError
 from carom.settings.listeners import Api
 from carom.settings.model import Settings
+from carom.settings.privacy import PrivacyKey
 from carom.settings.sending import TokenKey, Tokens
 from sender.dkim_keys import KeyRefused, PrivateKey, load
+from sender.doctor.ours import PublishedKey
 from sender.signing import Signer
 from sender.tokens import MIN_SECRET, Key
 
@@ -30,11 +34,30 @@ def token_keys(tokens: Tokens) -> tuple[Key, ...]:
 
 
 def dkim_keys(settings: Settings) -> tuple[Signer, ...]:
-    """The keys of `[dkim]`, loaded; none if none is set."""
+    """The keys of `[dkim]` that sign, loaded; none if none is set."""
     return tuple(
-        Signer(entry.domain or settings.sender.domain, entry.selector, _dkim_key(entry.file))
+        Signer(known.domain, known.selector, known.key)
+        for known in published_keys(settings)
+        if known.state == "active"
+    )
+
+
+def published_keys(settings: Settings) -> tuple[PublishedKey, ...]:
+    """Every key of `[dkim]`, loaded, wherever it stands in its life."""
+    return tuple(
+        PublishedKey(
+            entry.domain or settings.sender.domain,
+            entry.selector,
+            _dkim_key(entry.file),
+            entry.state.value,
+            _midnight(entry.since),
+        )
         for entry in settings.dkim.keys
     )
+
+
+def _midnight(day: date | None) -> float | None:
+    return None if day is None else datetime.combine(day, time(), UTC).timestamp()
 
 
 def static_api_keys(api: Api) -> dict[str, ApiKey]:
@@ -45,8 +68,24 @@ def static_api_keys(api: Api) -> dict[str, ApiKey]:
     }
 
 
+def privacy_keys(settings: Settings) -> tuple[bytes, ...]:
+    """What erased addresses are known by, the key for new ones first; none if nothing is set.
+
+    Where `[privacy]` has none, they are made from those of `[tokens]`.
+    """
+    if own := settings.privacy.keys:
+        return tuple(_secret("[privacy] key", entry) for entry in own)
+    return tuple(
+        hmac.digest(_token_key(entry).secret, b"erased addresses", "sha256")
+        for entry in settings.tokens.keys
+    )
+
+
 def _token_key(entry: TokenKey) -> Key:
-    where = f"[tokens] key {entry.id}"
+    return Key(entry.id, _secret(f"[tokens] key {entry.id}", entry))
+
+
+def _secret(where: str, entry: TokenKey | PrivacyKey) -> bytes:
     if entry.file is not None:
         where, text = f"{where}: {entry.file}", _read(entry.file)
     else:
@@ -57,7 +96,7 @@ def _token_key(entry: TokenKey) -> Key:
         raise SettingsError(f"{where}: is not base64") from None
     if len(secret) < MIN_SECRET:
         raise SettingsError(f"{where}: has {len(secret)} octets; at least {MIN_SECRET} are needed")
-    return Key(entry.id, secret)
+    return secret
 
 
 def _dkim_key(file: Path) -> PrivateKey:

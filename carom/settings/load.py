@@ -21,6 +21,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from carom.errors import SettingsError
+from carom.settings import ring
 from carom.settings.keys import PREFIX, Place, keys_below, variable
 from carom.settings.model import Settings
 from carom.settings.refusal import refusal
@@ -141,6 +142,8 @@ def _validated(tree: dict[str, Any], origins: Mapping[Place, str], file: Path | 
     base = (file.parent if file else Path()).absolute()
     # Sections that nobody wrote are read too, so that their relative paths find their folder.
     whole = {name: {} for name in Settings.model_fields} | tree
+    if file is not None:
+        whole = ring.merged(whole, ring.read(base))
     try:
         return Settings.model_validate(whole, context={"base": base})
     except ValidationError as error:

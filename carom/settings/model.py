@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from carom.settings.console import Console
+from carom.settings.doctor import Doctor
 from carom.settings.judging import Rules
 from carom.settings.keeping import Database, Log, Retention, Suppression
 from carom.settings.listeners import Api, Ingest, Submission
 from carom.settings.placement import Placement
+from carom.settings.privacy import Privacy
 from carom.settings.report import Report
 from carom.settings.reports import Dmarc
 from carom.settings.reputation import Reputation
@@ -21,6 +23,7 @@ from carom.settings.sending import (
     Tokens,
 )
 from carom.settings.units import Section, key
+from carom.settings.webhooks import Webhooks
 from carom.settings.words import ProviderName, StreamName
 
 if TYPE_CHECKING:
@@ -41,8 +44,11 @@ class Settings(Section):
     streams: dict[StreamName, Stream] = key({}, "Kinds of mail that are kept and counted apart.")
     providers: dict[ProviderName, Provider] = key({}, "Limits that differ for a mailbox provider.")
     rules: Rules = key(Rules(), "What replies and reports mean.")
+    webhooks: Webhooks = key(Webhooks(), "Who is told of events, and how patiently.")
     placement: Placement = key(Placement(), "Seed inboxes.")
+    doctor: Doctor = key(Doctor(), "Whether the world sees us as it must.")
     report: Report = key(Report(), "The weekly report by mail.")
+    privacy: Privacy = key(Privacy(), "What is left of a person who was erased.")
     retention: Retention = key(Retention(), "How long things are kept.")
     suppression: Suppression = key(Suppression(), "How long an address is not written to.")
     log: Log = key(Log(), "What is logged, on stderr.")

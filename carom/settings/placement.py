@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from ipaddress import ip_address
 from typing import Annotated
 
 from pydantic import AfterValidator, SecretStr, model_validator
@@ -67,16 +66,9 @@ class Seed(Section):
     def _whole(self) -> Seed:
         if bool(self.password.get_secret_value()) == (self.password_file is not None):
             raise ValueError("expected either password or password_file")
-        if self.tls is ImapTls.NONE and not _is_loopback(self.imap.host):
+        if self.tls is ImapTls.NONE and not self.imap.is_loopback:
             raise ValueError("tls = none would send the password in the clear: loopback only")
         return self
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class Placement(Section):
@@ -121,8 +113,8 @@ class Placement(Section):
 class Canary(Section):
     every: Limit = key(
         300.0,
-        'Between probes of the bounce loop; never: none. Needs [ingest] domain; with static_mx "*" '
-        "nothing takes the real path, and only a given address is probed.",
+        "Between probes of the bounce loop; never: none. By itself only where the real path is: "
+        'with [ingest] domain, a listener beyond loopback, and no static_mx "*".',
         "duration or never",
     )
     address: MailAddress = key(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -171,7 +172,9 @@ class Sender(Section):
         "duration", ge=5,
     )  # fmt: skip
     static_mx: dict[Destination, Listen] = key(
-        {}, 'Fixed host by recipient domain, "*" for all: tests, staging, relays.', "host:port"
+        {},
+        'Fixed host by recipient domain, "*" for all, before any route: tests, staging, relays.',
+        "host:port",
     )
     allow_networks: list[Network] = key(
         [], "Private networks that an MX may lie in; otherwise refused.", "network"
@@ -186,16 +189,33 @@ class Sender(Section):
         return self.processes or os.cpu_count() or 1
 
 
+class DkimState(StrEnum):
+    WAITING = "waiting"
+    ACTIVE = "active"
+    RETIRED = "retired"
+
+
 class DkimKey(Section):
     domain: Domain = key("", "The d= of the signature; empty: [sender] domain.", "domain")
     selector: str = key(
         ..., "The s= of the signature.", pattern="^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$"
     )
     file: File = key(..., "Private key, PEM: RSA or Ed25519.", "file")
+    state: DkimState = key(
+        DkimState.ACTIVE,
+        "waiting: to be published, signs nothing yet; retired: signs no more, stays published "
+        "while mail that it signed is under way. `carom keys dkim` moves keys on.",
+        "waiting, active, retired",
+    )
+    since: date | None = key(None, "When it came into this state.", "date")
 
 
 class Dkim(Section):
     keys: list[DkimKey] = key([], "Every one of a domain signs; two kinds reach every verifier.")
+    overlap_days: int = key(
+        14, "A retired key stays published so long: mail may be verified late.", "days", ge=1
+    )
+    rotate_days: int = key(365, "The doctor asks for a new key after this.", "days", ge=1)
 
 
 class TokenKey(Section):

@@ -19,6 +19,7 @@ from analysis.lifecycle import Fact
 from analysis.schema import deliveries, events, raw_inbound, reports, soft_bounces, suppressions
 from analysis.store import Store, open_store
 from analysis.suppression import EVERY_STREAM, Reason
+from sender import leases
 from tests.storing import (
     BLOCKED,
     BOX_FULL,
@@ -123,6 +124,33 @@ async def test_the_delivery_says_why_it_bounced_and_when_it_had_been_accepted(st
     told = (row["code"], row["enhanced"], row["reply"], row["category"], row["fault"], row["rule"])
     assert told == (550, "5.1.1", "no such user", "bad_mailbox", "recipient", "test/no-user")
     assert (row["accepted_at"], row["settled_at"]) == (NOW + 1, NOW + 10)
+
+
+async def test_a_bounce_that_overtakes_our_own_commit_waits_for_it(store: Store) -> None:
+    """The next host had accepted and bounced before the attempt was recorded."""
+    await sent_to(store, ANN)
+    [claim] = await claimed(store)
+    raw_id = await stored(store)
+    assert await arrive(store, BOUNCE, claim.delivery_id, raw_id=raw_id) == []
+    [row] = await rows(store, raw_inbound)
+    assert (row["state"], row["tries"], row["lease_until"]) == ("new", -1, NOW + 10 + ledger.WAIT)
+    assert await state_of(store, claim.delivery_id) == "sending"
+
+    await recorded(store, came_of(claim, Fact.ACCEPTED))
+    [new] = await arrive(store, BOUNCE, claim.delivery_id, raw_id=raw_id)
+    assert new.suppressed
+    assert await state_of(store, claim.delivery_id) == "bounced"
+
+
+async def test_a_bounce_counts_though_the_node_that_sent_died_before_it_could_say_so(
+    store: Store,
+) -> None:
+    await sent_to(store, ANN)
+    [claim] = await claimed(store)
+    held = [(claim.delivery_id, claim.epoch)]
+    await store.write(lambda tx: leases.release(tx, held=held, now=NOW + 5, due_at=NOW + 5))
+    await arrive(store, BOUNCE, claim.delivery_id)
+    assert await state_of(store, claim.delivery_id) == "bounced"
 
 
 async def test_the_same_fact_in_another_mail_is_not_new(store: Store) -> None:

@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import func, insert, select
 from starlette.applications import Starlette
 
+from analysis import audit as auditing
 from analysis import browsing, sessions
 from analysis import keys as api_keys
 from analysis.access import Access
@@ -24,7 +25,7 @@ from carom.console.routes import console as routes_of
 from carom.console.words import TEXTS, Words, preferred
 from tests.carom import console_cast as cast
 from tests.carom.console_peer import Console, console, words
-from tests.carom.web_peer import URL
+from tests.carom.web_peer import URL, on
 from tests.storing import NOW
 
 pytestmark = pytest.mark.anyio
@@ -312,6 +313,19 @@ async def test_every_page_renders_in_both_languages(view: Console) -> None:
         _Inspector().feed(answer.text)
 
 
+async def test_every_page_and_deed_works_on_postgresql(tmp_path: Path, postgres_url: str) -> None:
+    async with console(tmp_path / "mail", **on(postgres_url)) as empty:
+        peer = await peopled(empty)
+        odd = ("/search?q=%00%27x", "/inbound/%00", "/messages/%00", "/audit?subject=%00")
+        for path in (*pages_of(peer), "/suppressions?cursor=WzE4MDAwMDAwMDAuMCwiMDAiXQ"):
+            assert (await peer.get(path)).status_code == 200, path
+        for path in odd:
+            assert (await peer.get(path)).status_code in (200, 404), path
+        fields = {"address": "eve@example.net", "why": "x"}
+        for path in ("/suppress", "/lift", f"/messages/{peer.first}/resend"):
+            assert (await peer.act(path, **fields)).status_code == 303, path
+
+
 async def test_every_answer_carries_the_policy(view: Console) -> None:
     others = ("/sign-in", "/none", "/messages/x", "/static/x", "/static/console.css")
     for path in (*pages_of(view), *others):
@@ -379,7 +393,8 @@ ANSWERS = {
     "is full. Ask the user to free space; Carom tries again at 08:10 UTC.",
     cast.TAKEN: "“Your receipt no. 4711” was accepted by Gmail at 06:00 UTC.",
     cast.GONE: "Carom withholds mail to bob@outlook.com since 07:34 UTC because there is no such "
-    "mailbox. Ask the user for the right address; then lift the suppression.",
+    "mailbox. Ask the user for the right address. Lift the suppression only when the mailbox "
+    "works again.",
     cast.BACK: "“Your receipt no. 4712” was accepted by NetEase Mail at 03:00 UTC, and came back "
     "at 04:00 UTC because the mailbox is full.",
     cast.SPAM: "Carom withholds mail to dora@yahoo.com since 04:00 UTC because the user reported "
@@ -700,16 +715,8 @@ def _poison(tx: Any, n: int, text: str) -> None:
             actor=text,
         )
     )
-    tx.execute(
-        insert(audit).values(
-            at=NOW,
-            actor=text,
-            action=text[:48],
-            subject=hash_of(f"v{n}@example.net").hex(),
-            reason=text,
-            data={},
-        )
-    )
+    row = {"at": NOW, "actor": text, "action": text[:48], "reason": text, "data": {}}
+    auditing.note(tx, [{**row, "subject": hash_of(f"v{n}@example.net").hex()}])
     raw = {"helo": text, "mail_from": text, "recipient": text, "error": text}
     tx.execute(
         insert(raw_inbound).values(

@@ -62,8 +62,9 @@ async def test_two_relays_share_and_one_that_goes_down_is_stood_in_for(
     database_url: str, tmp_path: Path
 ) -> None:
     async with ScriptedMX(extensions=AUTH) as one, ScriptedMX(extensions=AUTH) as two:
-        routes = (relay("one", one, share=3), relay("two", two, share=1))
-        async with carom_house(tmp_path, database_url, mx=1, **settings(*routes)) as carom:
+        relays = (relay("one", one, share=3), relay("two", two, share=1))
+        routes = settings(*relays, CAROM_SENDER__STATIC_MX="{}")
+        async with carom_house(tmp_path, database_url, mx=1, **routes) as carom:
             sent = await carom.submit_each([f"ann{n}@example.net" for n in range(40)])
             await asyncio.gather(*(carom.becomes(each, "delivered") for each in sent))
             lots = [ranked(each.delivery_id, {"one": 3, "two": 1})[0] for each in sent]
@@ -129,13 +130,14 @@ async def test_530_at_mail_is_our_trouble_too(database_url: str, tmp_path: Path)
 
 
 async def test_by_stream_and_class_and_domain(database_url: str, tmp_path: Path) -> None:
-    """What no route is for goes as it did: to the host that the operator named."""
+    """What no route is for goes as it did: to the relay that the operator named."""
     async with ScriptedMX() as codes, ScriptedMX() as below, ScriptedMX() as rest:
         routes = (
             {"name": "codes", "host": f"127.0.0.1:{codes.port}", "class": "otp"},
             {"name": "below", "host": f"127.0.0.1:{below.port}", "domain": ".example.org"},
         )
-        async with carom_house(tmp_path, database_url, mx=rest.port, **settings(*routes)) as carom:
+        host = {"CAROM_SENDER__RELAY": f"127.0.0.1:{rest.port}", "CAROM_SENDER__STATIC_MX": "{}"}
+        async with carom_house(tmp_path, database_url, mx=1, **settings(*routes, **host)) as carom:
             for fields in ({"class": "otp"}, {}):
                 [sent] = await carom.submit_each(["ann@example.net"], **fields)
                 await carom.becomes(sent, "delivered")

@@ -144,7 +144,6 @@ async def test_the_last_resort_is_a_host_that_the_operator_named() -> None:
     plan = Plan("one", ONE, bounds=PROBE)
     for defaults, resort in (
         ({"relay": TWO}, True),
-        ({"static": frozenset("*")}, True),
         ({}, False),
     ):
         world = World(None, plan, **defaults)
@@ -157,6 +156,12 @@ async def test_a_domain_with_a_host_of_its_own_keeps_it() -> None:
     world = World(None, Plan("one", ONE), static=frozenset({"example.net"}))
     assert await world.name() == DEFAULT
     assert await world.name("d", "example.org") == "one"
+
+
+async def test_a_host_for_every_domain_goes_before_every_relay() -> None:
+    """A staging file says `static_mx."*"`: nothing of it may reach a relay."""
+    world = World(None, Plan("one", ONE), static=frozenset("*"))
+    assert await world.name() == DEFAULT
 
 
 async def test_a_relay_without_an_address_is_out_too() -> None:

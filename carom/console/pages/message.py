@@ -81,7 +81,7 @@ async def resend(visit: Visit) -> Response:
     """Send the same content again; to those that are suppressed it is withheld as ever."""
     message_id = _id(visit)
     message, content = await visit.desk.store.read(
-        lambda tx: (lookup.message(tx, message_id), _content(tx, message_id))
+        lambda tx: (lookup.message(tx, message_id), lookup.content(tx, message_id))
     )
     if message is None:
         raise _not_found(visit)
@@ -113,12 +113,6 @@ async def cancel(visit: Visit) -> Response:
     cancelled = await visit.desk.store.write(work)
     done = "cancelled" if cancelled else "nothing_cancelled"
     return visit.go(f"/messages/{message_id}?done={done}")
-
-
-def _content(tx: Connection, message_id: str) -> bytes | None:
-    found = select(bodies.c.content).where(bodies.c.message_id == message_id)
-    content = tx.execute(found).scalar_one_or_none()
-    return None if content is None else bytes(content)
 
 
 def _id(visit: Visit) -> str:

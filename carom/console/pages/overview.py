@@ -18,6 +18,7 @@ from analysis import cohorts, incidents
 from analysis.cohorts import HOUR, Span
 from analysis.incident_view import words as incident_words
 from analysis.lifecycle import State
+from analysis.stats import quantile
 from analysis.telling import SENTENCES
 from carom import plots
 from carom.console.visit import Visit
@@ -34,18 +35,19 @@ COLUMNS = 28
 WIDE = 440
 """Of a plot that shares its row, in units of the drawing."""
 
-_GOOD = (State.DELIVERED, State.COMPLAINED)
-_ENDED = (*_GOOD, State.BOUNCED, State.EXPIRED)
-_SHOWN = (State.DELIVERED, State.BOUNCED, State.EXPIRED, State.COMPLAINED, State.SUPPRESSED)
+_ENDED = (State.DELIVERED, State.BOUNCED, State.EXPIRED, State.COMPLAINED)
+_SHOWN = (*_ENDED, State.SUPPRESSED)
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """Deliveries by hour and state, and by provider and state; causes of those that failed."""
+    """Deliveries by hour and state, and by provider and state; causes of those that failed; waits
+    for the next host, by step."""
 
     hours: Mapping[tuple[int, str], int]
     providers: Mapping[tuple[str, str], int]
     causes: Mapping[str, int]
+    waits: Mapping[int, int]
 
     def total(self, *states: State) -> int:
         wanted = {state.value for state in states}
@@ -53,20 +55,25 @@ class Counted:
 
     @property
     def delivered_ratio(self) -> float | None:
+        """As `/v1/stats` has it: what stayed delivered, of what was tried and has ended."""
         ended = self.total(*_ENDED)
-        return self.total(*_GOOD) / ended if ended else None
+        return self.total(State.DELIVERED) / ended if ended else None
 
 
 def count(tx: Connection, span: Span) -> Counted:
-    hours = {(hour, outcome): n for hour, outcome, n in cohorts.read(tx, span, "hour", "outcome")}
+    shown = [state.value for state in _SHOWN]
+    hours = cohorts.read(tx, span, "hour", "outcome", outcomes=shown)
+    waits = cohorts.read(tx, span, "wait", outcomes=[cohorts.ACCEPTED])
     providers: Counter[tuple[str, str]] = Counter()
     causes: Counter[str] = Counter()
-    for provider, outcome, category, n in cohorts.read(tx, span, "provider", "outcome", "category"):
-        if outcome != cohorts.ACCEPTED:
-            providers[provider, outcome] += n
-            causes[category] += n
+    by = ("provider", "outcome", "category")
+    for provider, outcome, category, n in cohorts.read(tx, span, *by, outcomes=shown):
+        providers[provider, outcome] += n
+        causes[category] += n
     causes.pop("", None)
-    return Counted(hours, providers, causes)
+    return Counted(
+        {(hour, outcome): n for hour, outcome, n in hours}, providers, causes, dict(waits)
+    )
 
 
 async def show(visit: Visit) -> Response:
@@ -86,6 +93,8 @@ async def show(visit: Visit) -> Response:
         states=[(state, counted.total(state)) for state in _SHOWN],
         ratio=counted.delivered_ratio,
         percent=plots.percent,
+        waits={f"p{share}": quantile(counted.waits, share / 100) for share in (50, 95)},
+        seconds=plots.seconds,
         depth=depth,
         waiting=sum(number for number, _ in depth.values()),
         incidents=[(one, incident_words(one, "title", visit.lang)) for one in opened],
@@ -150,7 +159,7 @@ def _table(counted: Counted, words: Words) -> list[tuple[str, int, float | None]
     found = []
     for provider in {one for one, _ in counted.providers}:
         ended = _sum(counted.providers, provider, _ENDED)
-        share = _sum(counted.providers, provider, _GOOD) / ended if ended else None
+        share = _sum(counted.providers, provider, [State.DELIVERED]) / ended if ended else None
         name = names.get(provider, words("overview.other")).strip()
         found.append((name, ended, share))
     return sorted(found, key=lambda one: (-one[1], one[0]))

@@ -1,0 +1,114 @@
+"""Settings that work on one machine and are dangerous, or of no use, in public."""
+
+from __future__ import annotations
+
+import platform
+import pyexpat
+import stat
+from collections.abc import Iterator
+from ipaddress import ip_address
+from pathlib import Path
+
+from carom.errors import SettingsError
+from carom.settings import Settings
+from carom.settings.keyfiles import token_keys
+from carom.settings.ring import FILE as RING
+from sender.doctor.finding import Finding, found
+
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+SAFE_PYTHON = (3, 11, 10)
+"""Before it, header values can be turned into headers (CVE-2024-6923)."""
+SAFE_EXPAT = (2, 6, 0)
+"""Before it, one long token takes minutes (CVE-2023-52425)."""
+
+
+def examine(settings: Settings, file: Path | None) -> list[Finding]:
+    """`file`: the settings file, which may hold secrets itself."""
+    amiss = [*_listeners(settings), *_secrets(settings, file), *_mail(settings), *_runtime()]
+    return amiss or [found("settings.ok")]
+
+
+def _listeners(settings: Settings) -> Iterator[Finding]:
+    submission, api, ingest = settings.submission, settings.api, settings.ingest
+    if submission.tls is None and not is_local(submission.listen.host):
+        yield found("settings.submission_open", str(submission.listen))
+    if not is_local(api.listen.host):
+        yield found("settings.api_open", str(api.listen))
+    if not is_local(api.metrics_listen.host):
+        yield found("settings.metrics_open", str(api.metrics_listen))
+    if is_local(ingest.listen.host):
+        yield found("settings.listen_local", str(ingest.listen))
+
+
+def is_local(host: str) -> bool:
+    """Whether only this machine reaches it; a name may lead anywhere."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _secrets(settings: Settings, file: Path | None) -> Iterator[Finding]:
+    try:
+        token_keys(settings.tokens)
+    except SettingsError as error:
+        yield found("settings.no_token_key", trouble=str(error))
+    for path in dict.fromkeys(_secret_files(settings, file)):
+        try:
+            mode = stat.S_IMODE(path.stat().st_mode)
+        except OSError:  # said by whoever wants to read it
+            continue
+        if mode & OTHERS:
+            yield found("settings.readable", str(path), mode=f"{mode:o}")
+
+
+def _secret_files(settings: Settings, file: Path | None) -> Iterator[Path]:
+    if file is not None and _holds_secrets(settings):
+        yield file
+    if file is not None:
+        yield file.parent / RING
+    yield from (entry.file for entry in settings.dkim.keys)
+    yield from (entry.file for entry in settings.tokens.keys if entry.file is not None)
+    yield from (
+        tls.key for tls in (settings.ingest.tls, settings.submission.tls) if tls is not None
+    )
+
+
+def _holds_secrets(settings: Settings) -> bool:
+    """API keys stand there by their hash only."""
+    relays = [settings.sender.relay, *settings.sender.routes]
+    return any(
+        (
+            any(entry.secret is not None for entry in settings.tokens.keys),
+            any(relay is not None and relay.password.get_secret_value() for relay in relays),
+            ":" in settings.database.url.partition("://")[2].rpartition("@")[0],
+        )
+    )
+
+
+def _mail(settings: Settings) -> Iterator[Finding]:
+    if target := settings.sender.static_mx.get("*"):
+        yield found("settings.static_mx", str(target))
+    wanting = [name for name, stream in settings.streams.items() if stream.unsubscribe]
+    if wanting and not settings.api.public_url:
+        yield found("settings.public_url", ", ".join(wanting))
+
+
+def _runtime() -> Iterator[Finding]:
+    python = (*map(int, platform.python_version_tuple()[:2]), _patch())
+    for name, have, need in (
+        ("Python", python, SAFE_PYTHON),
+        ("expat", pyexpat.version_info, SAFE_EXPAT),
+    ):
+        if have < need:
+            told = {"have": _dotted(have), "need": _dotted(need)}
+            yield found("settings.parser", name, **told)
+
+
+def _patch() -> int:
+    digits = platform.python_version_tuple()[2]
+    return int("".join(d for d in digits if d.isdigit()) or 0)
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
