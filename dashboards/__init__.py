@@ -1,1 +1,1 @@
-"""Grafana dashboards, Prometheus rules and the runbook, as data files.  Knows metric names only."""
+"""Grafana dashboards, Prometheus rules and the runbook.  Knows metric names only."""

@@ -17,15 +17,65 @@ MOST_DEEP = 20
 """Lists within lists that are indented; deeper ones stand where the last one does."""
 
 _PARAGRAPHS = frozenset(
-    "p h1 h2 h3 h4 h5 h6 ul ol dl blockquote pre table hr form fieldset figure".split()
+    [
+        "p",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "ul",
+        "ol",
+        "dl",
+        "blockquote",
+        "pre",
+        "table",
+        "hr",
+        "form",
+        "fieldset",
+        "figure",
+    ]
 )
 _LINES = frozenset(
-    "div tr li dt dd section article header footer main nav aside address center caption".split()
+    [
+        "div",
+        "tr",
+        "li",
+        "dt",
+        "dd",
+        "section",
+        "article",
+        "header",
+        "footer",
+        "main",
+        "nav",
+        "aside",
+        "address",
+        "center",
+        "caption",
+    ]
 )
-_SKIPPED = frozenset("head script style title template".split())
+_SKIPPED = frozenset(["head", "script", "style", "title", "template"])
 _SPACE = re.compile(r"[\s\u200b\u00ad\ufeff]+")
 _HIDDEN = re.compile(r"display\s{0,9}:\s{0,9}none", re.IGNORECASE)
-_VOID = frozenset("area base br col embed hr img input link meta source track wbr".split())
+_VOID = frozenset(
+    [
+        "area",
+        "base",
+        "br",
+        "col",
+        "embed",
+        "hr",
+        "img",
+        "input",
+        "link",
+        "meta",
+        "source",
+        "track",
+        "wbr",
+    ]
+)
 
 
 def text_of(html: str) -> str:
@@ -37,10 +87,18 @@ def text_of(html: str) -> str:
 
 
 class _Page:
+    """What has been read so far.
+
+    A break is pending until words come, since one at the edge of a table's cell is none.
+    """
+
     def __init__(self) -> None:
         self._lines: list[str] = []
         self._line: list[str] = []  # its pieces
-        self._prefix = ""  # of the next line that gets words: a list's mark
+        self._pending = 0  # 1: a new line before the next words, 2: a paragraph
+        self._cell_begins = False
+        self._mark = ""  # of this line, and of the next one that gets words: a list's
+        self._next_mark = ""
         self._skipping: list[str] = []  # open tags within what is not shown
         self._lists: list[int | None] = []  # the number of the last item; None: no numbers
         self._links: list[tuple[str, int, int]] = []  # target, line, piece where its words begin
@@ -56,9 +114,8 @@ class _Page:
             self._close(token.tag)
 
     def text(self) -> str:
+        self._pending = 0
         self._end_line()
-        while self._lines and not self._lines[-1]:
-            self._lines.pop()
         return "".join(f"{line}\n" for line in self._lines)
 
     def _skip(self, token: Token) -> None:
@@ -66,7 +123,9 @@ class _Page:
         first = self._skipping[0]
         if token.kind is Kind.OPEN and token.tag == first:
             self._skipping.append(first)
-        elif token.kind is Kind.CLOSE and (token.tag == first or token.tag == "body"):
+        elif token.kind is Kind.CLOSE and token.tag == "body":
+            self._skipping.clear()
+        elif token.kind is Kind.CLOSE and token.tag == first:
             self._skipping.pop()
 
     def _open(self, token: Token) -> None:
@@ -74,86 +133,93 @@ class _Page:
         if tag in _SKIPPED or (_is_hidden(token) and tag not in _VOID):
             self._skipping.append(tag)
         elif tag == "br":
-            self._end_line()
+            self._pending = max(self._pending, 1)
         elif tag == "hr":
-            self._paragraph()
+            self._break(2)
             self._words("---")
-            self._paragraph()
+            self._break(2)
         elif tag == "img":
             self._words(f" {token.get('alt') or ''} ")
         elif tag == "a":
-            self._links.append((token.get("href") or "", len(self._lines), len(self._line)))
+            if len(self._links) < MOST_DEEP:
+                self._links.append((token.get("href") or "", len(self._lines), len(self._line)))
         elif tag in ("td", "th"):
-            self._cell()
+            self._begin_cell()
         elif tag in _PARAGRAPHS or tag in _LINES:
-            self._block(tag)
+            self._open_block(tag)
 
-    def _block(self, tag: str) -> None:
-        if tag in _PARAGRAPHS and not (tag in ("ul", "ol") and self._lists):
-            self._paragraph()
-        else:
-            self._end_line()
+    def _open_block(self, tag: str) -> None:
+        inner = tag in ("ul", "ol") and self._lists
+        self._break(2 if tag in _PARAGRAPHS and not inner else 1)
         if tag in ("ul", "ol"):
             self._lists.append(0 if tag == "ol" else None)
         elif tag == "li":
-            self._prefix = self._mark()
+            self._next_mark = self._item_mark()
 
     def _close(self, tag: str) -> None:
         if tag == "a" and self._links:
             self._end_link(*self._links.pop())
+        elif tag in ("td", "th"):
+            self._pending = 0
         elif tag in ("ul", "ol") and self._lists:
             self._lists.pop()
-            self._end_line()
-            if not self._lists:
-                self._paragraph()
+            self._break(1 if self._lists else 2)
         elif tag in _PARAGRAPHS:
-            self._paragraph()
+            self._break(2)
         elif tag in _LINES:
-            self._end_line()
+            self._break(1)
 
-    def _mark(self) -> str:
+    def _item_mark(self) -> str:
         indent = "  " * (min(len(self._lists), MOST_DEEP) - 1)
         if not self._lists or self._lists[-1] is None:
             return f"{indent}- "
         self._lists[-1] += 1
         return f"{indent}{self._lists[-1]}. "
 
+    def _begin_cell(self) -> None:
+        if self._line and not self._pending:
+            self._line[-1] = self._line[-1].rstrip(" ")
+            self._line.append(" | ")
+            self._cell_begins = True
+
     def _words(self, text: str) -> None:
         squeezed = _SPACE.sub(" ", text)
-        if not self._line:
-            squeezed = squeezed.lstrip(" ")
-        elif self._line[-1].endswith(" "):
+        if squeezed == " " and (self._pending or not self._line):
+            return
+        if self._pending:
+            self._end_line()
+        if not self._line or self._line[-1].endswith(" "):
             squeezed = squeezed.lstrip(" ")
         if squeezed:
             self._line.append(squeezed)
-
-    def _cell(self) -> None:
-        if any(piece.strip() for piece in self._line):
-            self._line.append(" | " if not self._line[-1].endswith(" ") else "| ")
+            self._cell_begins = False
 
     def _end_link(self, target: str, line: int, piece: int) -> None:
         """The address behind the words, unless they are the address."""
         target = _SPACE.sub("", target)
-        if not target.lower().startswith(("http://", "https://", "mailto:", "tel:")):
+        scheme, _, rest = target.partition(":")
+        if scheme.lower() not in ("http", "https", "mailto", "tel"):
             return
-        said = "".join(self._line[piece:] if line == len(self._lines) else self._line).strip()
-        bare = target.partition(":")[2].lstrip("/") if target.startswith("h") else target[7:]
-        if said.rstrip("/") in (target.rstrip("/"), bare.rstrip("/")) and said:
+        said = "".join(self._line[piece:] if line == len(self._lines) else self._line).strip(" |")
+        bare = rest.lstrip("/")
+        if said and said.rstrip("/") in (target.rstrip("/"), bare.rstrip("/")):
             return
-        shown = target[7:] if target.lower().startswith("mailto:") else target
-        self._line.append(f" <{shown}> " if said else f"<{shown}> ")
+        self._words(f" <{bare if scheme.lower() == 'mailto' else target}> ")
+
+    def _break(self, size: int) -> None:
+        if not self._cell_begins:
+            self._pending = max(self._pending, size)
 
     def _end_line(self) -> None:
         line = "".join(self._line).strip(" |")
-        self._line = []
         if line:
-            self._lines.append(self._prefix + line)
-            self._prefix = ""
-
-    def _paragraph(self) -> None:
-        self._end_line()
-        if self._lines and self._lines[-1]:
+            self._lines.append(self._mark + line)
+        if self._pending > 1 and self._lines:
             self._lines.append("")
+        self._mark, self._next_mark = self._next_mark, ""
+        self._line = []
+        self._pending = 0
+        self._cell_begins = False
 
 
 def _is_hidden(token: Token) -> bool:

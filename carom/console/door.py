@@ -99,7 +99,7 @@ class Door:
     async def sign_out(self, visit: Visit) -> Response:
         await visit.desk.store.write(lambda tx: sessions.end(tx, visit.token))
         response = visit.go("/sign-in")
-        response.delete_cookie(COOKIE, path=BASE)
+        response.delete_cookie(COOKIE, path=visit.base)
         return response
 
     async def _enter(
@@ -128,7 +128,7 @@ class Door:
             COOKIE,
             token,
             max_age=int(desk.lasting.life),
-            path=BASE,
+            path=visit.base,
             secure=desk.secure,
             httponly=True,
             samesite="lax",

@@ -177,7 +177,7 @@ def _dressed(visit: Visit, response: Response) -> Response:
                 cookie,
                 chosen,
                 max_age=A_YEAR,
-                path=BASE,
+                path=visit.base,
                 secure=visit.desk.secure,
                 httponly=True,
                 samesite="lax",
@@ -187,7 +187,7 @@ def _dressed(visit: Visit, response: Response) -> Response:
 
 async def _nothing(visit: Visit) -> Response:
     if visit.request.url.path == f"{BASE}/":
-        return RedirectResponse(BASE, 308)
+        return RedirectResponse(visit.base, 308)
     return visit.trouble(404, visit.words("trouble.not_found"))
 
 

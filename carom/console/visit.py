@@ -62,6 +62,14 @@ class Visit:
         return scope in scopes or "admin" in scopes
 
     @property
+    def base(self) -> str:
+        """The console's path as this browser sees it: behind a proxy the public URL may have a
+        path of its own, which the proxy takes off."""
+        url = urlsplit(self.desk.public_url)
+        public = url.netloc == self.request.headers.get("host", "")
+        return (url.path.rstrip("/") if public else "") + BASE
+
+    @property
     def lang(self) -> Language:
         return "zh" if self.words.lang == "zh" else "en"
 
@@ -82,18 +90,19 @@ class Visit:
         """This page's own URL with some parameters set otherwise."""
         url = self.request.url
         if self.request.method != "GET":
-            return f"{BASE}?{urlencode(changed)}"
+            return f"{self.base}?{urlencode(changed)}"
         kept = {k: v for k, v in self.request.query_params.items() if k != "done"}
-        return f"{url.path}?{urlencode(kept | changed)}"
+        path = self.base + url.path.removeprefix(BASE)
+        return f"{path}?{urlencode(kept | changed)}"
 
     def page(self, template: str, status: int = 200, **known: Any) -> Response:
         """The template as a page."""
         words, now = self.words, self.now
         html = rendering.TEMPLATES.get_template(template).render(
             t=words,
-            base=BASE,
+            base=self.base,
             visit=self,
-            path=self.request.url.path,
+            path=self.base + self.request.url.path.removeprefix(BASE),
             query=self.ask("q"),
             done=words.of("done", self.ask("done", 40)) if self.ask("done", 40) in DONE else "",
             csrf=sessions.csrf(self.token) if self.session else "",
@@ -114,7 +123,7 @@ class Visit:
 
     def go(self, path: str) -> Response:
         """To another page of ours, by GET."""
-        return RedirectResponse(f"{BASE}{path}", 303)
+        return RedirectResponse(f"{self.base}{path}", 303)
 
 
 def _provider(name: str, words: Words) -> str:

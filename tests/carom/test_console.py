@@ -138,6 +138,20 @@ async def test_cookies_insist_on_tls_where_people_come_by_it(tmp_path: Path) -> 
         assert all("Secure" in c for c in entered.headers.get_list("set-cookie"))
 
 
+async def test_behind_a_proxy_with_a_path_links_and_cookies_have_it_too(tmp_path: Path) -> None:
+    url = "https://example.com/mail"
+    async with console(tmp_path / "m", CAROM_API__PUBLIC_URL=url) as peer:
+        headers = {"Origin": "https://example.com", "Host": "example.com"}
+        entered = await peer.post("/sign-in", {"key": peer.key}, **headers)
+        assert entered.headers["location"] == "/mail/console"
+        cookie = entered.headers["set-cookie"]
+        assert "Path=/mail/console" in cookie
+        page = (await peer.get("/queue", Host="example.com", Cookie=cookie.split(";")[0])).text
+        assert 'href="/mail/console/queue" aria-current="page"' in page
+        assert not re.findall(r'(?:href|src|action)="/console', page)
+        assert 'href="/mail/console/queue?theme=dark"' in page
+
+
 async def test_a_wrong_key_does_not(empty: Console) -> None:
     for key in ("", "x", "carom_00000000_" + "0" * 64, "é" * 50, "a\0b"):
         answer = await empty.post("/sign-in", {"key": key})

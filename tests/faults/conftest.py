@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -16,6 +16,9 @@ class Amount:
     full: bool
 
     def __call__(self, short: int, full: int) -> int:
+        return full if self.full else short
+
+    def some(self, short: Sequence[int], full: Sequence[int]) -> Sequence[int]:
         return full if self.full else short
 
 

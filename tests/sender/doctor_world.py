@@ -46,6 +46,8 @@ def quoted(text: str) -> str:
 
 def zone(name: str, changes: Lines) -> str:
     """The text of the zone NAME.example, by lines with a name each; None takes one away."""
+    bounces = f"bounces.{name}.example"
+    dmarc = f"v=DMARC1; p=reject; rua=mailto:dmarc-reports@{bounces}"
     right: dict[str, str | None] = {
         "mta": f"mta A {ADDRESS}",
         "mx-host": "mx A 127.0.0.1",
@@ -53,8 +55,8 @@ def zone(name: str, changes: Lines) -> str:
         "spf": f'bounces TXT "v=spf1 ip4:{ADDRESS} ~all"',
         "helo": f'mta TXT "v=spf1 ip4:{ADDRESS} -all"',
         "dkim": f"s1._domainkey TXT {quoted(dns_record(key()))}",
-        "dmarc": f'_dmarc TXT "v=DMARC1; p=reject; rua=mailto:dmarc-reports@bounces.{name}.example"',
-        "tls-rpt": f'_smtp._tls.bounces TXT "v=TLSRPTv1; rua=mailto:tls-reports@bounces.{name}.example"',
+        "dmarc": f'_dmarc TXT "{dmarc}"',
+        "tls-rpt": f'_smtp._tls.bounces TXT "v=TLSRPTv1; rua=mailto:tls-reports@{bounces}"',
     }
     return "\n".join(line for line in {**right, **changes}.values() if line is not None)
 
@@ -132,5 +134,3 @@ async def our_listener(name: str, *, tls: bool = True) -> AsyncIterator[int]:
         yield port
     finally:
         await listener.close(0)
-
-

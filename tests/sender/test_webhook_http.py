@@ -68,7 +68,8 @@ sys.addaudithook(_watch)
 def connections() -> Iterator[list[tuple[object, ...]]]:
     """Every connection that this process begins meanwhile, as Python's own audit tells it."""
     global _watched
-    _watched = found = []
+    found: list[tuple[object, ...]] = []
+    _watched = found
     yield found
     _watched = None
 

@@ -26,8 +26,8 @@ from analysis.schema import audit, events
 from analysis.store import Store
 from analysis.webhooks import Answer, Endpoint, Result, State, new_secret
 from carom.engine import new_id
-from sender.mta_sts import verified_tls
 from sender.resolver import Resolver
+from sender.smtp_session import verified_tls
 from sender.webhook_calls import LOT, claim, hand_over, judge, portions, settle
 from sender.webhook_http import Poster
 from sender.webhooks import Pace, Webhooks

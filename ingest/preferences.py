@@ -1,0 +1,181 @@
+"""Preferences: what an address is unsubscribed from, and how to take that back.
+
+`GET /u/{token}/preferences` lists the streams that the address of the token's delivery is
+unsubscribed from, and changes nothing.  `POST` with `do=resubscribe` and a stream of that list
+takes the entry off; `do=unsubscribe` leaves the token's own stream.  A token speaks for its own
+address alone, and only an unsubscribe can be taken back here: a bounce, a complaint or a person's
+entry stays, and the page says that something else still stops our mail.  The entry's evidence goes
+into the audit with the change, and so outlives it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from fastapi import APIRouter
+from sqlalchemy import Connection
+from starlette.requests import Request
+from starlette.responses import Response
+
+from analysis import links
+from analysis.explain import Language
+from analysis.links import Subject
+from analysis.lookup import iso
+from analysis.store import Store
+from analysis.suppression import (
+    EVERY_STREAM,
+    Lift,
+    Limits,
+    Reason,
+    Suppression,
+    applying,
+    lift,
+    standing,
+)
+from ingest.pages import fields, form, language, masked, page, read_form, rows, words
+from ingest.unsubscribe import refused, take_off_by, tell
+from sender.tokens import Purpose, Refusal, Tokens
+
+RECIPIENT = "recipient"
+"""How the audit names who holds a link of a mail to the address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is shown: whose preferences, and every entry against the address."""
+
+    who: Subject
+    entries: Sequence[Suppression]
+
+    @property
+    def left(self) -> list[Suppression]:
+        return [one for one in self.entries if one.reason is Reason.UNSUBSCRIBE]
+
+    def stopped(self, stream: str) -> bool:
+        """Whether something else than an unsubscribe keeps mail of this stream back."""
+        others = [one for one in self.entries if one.reason is not Reason.UNSUBSCRIBE]
+        return applying(others, stream) is not None
+
+
+class Preferences:
+    def __init__(
+        self, store: Store, tokens: Tokens, *, clock: Callable[[], float], limits: Limits
+    ) -> None:
+        self._store = store
+        self._tokens = tokens
+        self._clock = clock
+        self._limits = limits
+
+    def router(self) -> APIRouter:
+        api = APIRouter(include_in_schema=False)
+        api.get("/u/{token}/preferences")(self.show)
+        api.post("/u/{token}/preferences")(self.change)
+        return api
+
+    async def show(self, token: str, request: Request) -> Response:
+        """The list; nothing is changed."""
+        lang, now = language(request), self._clock()
+        found = self._tokens.verify(Purpose.UNSUBSCRIBE, token, now=now)
+        if isinstance(found, Refusal):
+            return refused(found, lang)
+        there = await self._store.read(lambda tx: _standing(tx, found.subject_id, now))
+        return _shown(there, lang) if there else refused(Refusal.EXPIRED, lang)
+
+    async def change(self, token: str, request: Request) -> Response:
+        """Do what the form says, and show the list as it then is."""
+        lang, now = language(request), self._clock()
+        found = self._tokens.verify(Purpose.UNSUBSCRIBE, token, now=now)
+        if isinstance(found, Refusal):
+            return refused(found, lang)
+        asked = fields(await read_form(request))
+        id_, limits = found.subject_id, self._limits
+
+        def work(tx: Connection) -> tuple[bool, Standing | None]:
+            done = False
+            if asked.get("do") == "unsubscribe":
+                done = take_off_by(tx, id_, limits, now)
+            elif asked.get("do") == "resubscribe":
+                done = _resubscribe(tx, id_, asked.get("stream", ""), now)
+            return done, _standing(tx, id_, now)
+
+        done, there = await self._store.write(work)
+        if there is None:
+            return refused(Refusal.EXPIRED, lang)
+        return _shown(there, lang, "saved" if done else "unchanged", 200 if done else 400)
+
+
+def _standing(tx: Connection, delivery_id: str, now: float) -> Standing | None:
+    who = links.subject(tx, delivery_id)
+    if who is None:
+        return None
+    return Standing(who, standing(tx, [who.address_hash], now).get(who.address_hash, []))
+
+
+def _resubscribe(tx: Connection, delivery_id: str, stream: str, now: float) -> bool:
+    there = _standing(tx, delivery_id, now)
+    entry = next((one for one in there.left if one.stream == stream), None) if there else None
+    if there is None or entry is None:
+        return False
+    why = (
+        f"resubscribed by the link of delivery {delivery_id}; "
+        f"was unsubscribed at {iso(entry.since)}: {entry.evidence}"
+    )
+    reasons = frozenset({Reason.UNSUBSCRIBE})
+    lift(tx, Lift(there.who.address_hash, RECIPIENT, why, now, reasons, stream))
+    tell(tx, "resubscribed", there.who, stream, now)
+    return True
+
+
+def _shown(there: Standing, lang: Language, note: str = "", status: int = 200) -> Response:
+    say, own = SAY[lang], there.who.stream
+    parts = [words(say[note])] if note else []
+    if there.who.recipient:
+        parts.append(words(say["for"].format(address=masked(there.who.recipient)), small=True))
+    if there.left:
+        parts += [words(say["left"]), rows([_line(one, lang) for one in there.left])]
+    else:
+        parts.append(words(say["none"]))
+    if applying(there.left, own) is None:
+        button = form(say["leave"], {"do": "unsubscribe"}, quiet=True)
+        parts.append(rows([(_named(own, lang), button)]))
+    if there.stopped(own):
+        parts.append(words(say["stopped"]))
+    return page(lang, say["title"], *parts, status=status)
+
+
+def _line(entry: Suppression, lang: Language) -> tuple[str, str]:
+    button = form(SAY[lang]["back"], {"do": "resubscribe", "stream": entry.stream})
+    return _named(entry.stream, lang), button
+
+
+def _named(stream: str, lang: Language) -> str:
+    return SAY[lang]["all"] if stream == EVERY_STREAM else stream
+
+
+SAY: dict[Language, dict[str, str]] = {
+    "en": {
+        "title": "Your preferences",
+        "for": "For {address}",
+        "left": "You are unsubscribed from:",
+        "none": "You are not unsubscribed from anything.",
+        "back": "Subscribe again",
+        "leave": "Unsubscribe",
+        "all": "All messages",
+        "saved": "Saved.",
+        "unchanged": "Nothing was changed.",
+        "stopped": "Something else keeps our mail from you at the moment; the sender can help.",
+    },
+    "zh": {
+        "title": "邮件偏好设置",
+        "for": "收件地址：{address}",
+        "left": "您已退订：",
+        "none": "您没有退订任何邮件。",
+        "back": "重新订阅",
+        "leave": "退订",
+        "all": "全部邮件",
+        "saved": "已保存。",
+        "unchanged": "未作任何更改。",
+        "stopped": "目前另有原因使邮件无法送达，请联系发件方。",
+    },
+}
