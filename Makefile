@@ -1,7 +1,7 @@
 # Two commands are enough: `make demo` to see it, `make test` to trust it.  Nothing has to be activated.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: demo test check bench format lock clean servers
+.PHONY: demo test check bench torture format lock clean servers
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -27,6 +27,10 @@ format: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(VENV)/bin/carom bench all
+
+# The checks of docs/torture.md in their full form: most of an hour, and the table from what was seen.
+torture: $(VENV)/.dev servers
+	$(PY) -m tests.faults $(TORTURE)
 
 # Real mail servers for the tests, where we may install them (root on Debian); elsewhere their
 # tests are skipped by name.

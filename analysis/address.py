@@ -88,6 +88,14 @@ def address_hash(key: str) -> bytes:
     return sha256(key.encode()).digest()
 
 
+def key_of(text: str) -> str:
+    """`parse(text).key`, or `AddressError`: for many addresses of which most are plain."""
+    plain = _PLAIN.fullmatch(text) if len(text) <= MAX_ADDRESS else None
+    if plain and plain.end(1) <= MAX_LOCAL and text.find("--", plain.start(2)) < 0:
+        return text.lower()
+    return parse(text).key
+
+
 def parse(text: str, *, allow_single_label: bool = False) -> Address:
     """Read an address alone, `local@domain`, or raise `AddressError`.
 

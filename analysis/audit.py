@@ -196,10 +196,11 @@ def _stand_in_line(tx: Connection) -> None:
 
 def _plain(value: Any) -> Any:
     """One way to write each value: a database may give 3 back for 3.0."""
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, Mapping):
+    kind = type(value)  # exact: asked of every value of every row
+    if kind is float:
+        return int(value) if value.is_integer() else value
+    if kind is dict:
         return {name: _plain(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
+    if kind is list or kind is tuple:
         return [_plain(one) for one in value]
     return value

@@ -103,7 +103,7 @@ def erase(
     _empty_what_came(tx, names)
     _empty_announcements(tx, address_hash)
     listed = _keep_listed(tx, address_hash, known_as)
-    for table in (held_suppressions, soft_bounces):
+    for table in (held_suppressions, soft_bounces, unsubscribe_links):
         tx.execute(delete(table).where(table.c.address_hash == address_hash))
     erased = Erased(len(done), len(queued), listed, len(rows) - len(done))
     _note(tx, address_hash, known_as, erased, now, actor, _nameless(why, names))

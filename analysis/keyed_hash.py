@@ -51,10 +51,12 @@ def newest(tx: Connection) -> bytes:
 def forms(tx: Connection, hashes: Iterable[bytes]) -> dict[bytes, bytes]:
     """Every hash that entries of these addresses may stand under, with the one that was asked."""
     asked = list(hashes)
-    found = dict(zip(asked, asked, strict=True))
-    for key in keys(tx):
-        found.update((hmac.digest(key, one, "sha256"), one) for one in asked)
-    return found
+    return {**dict(zip(asked, asked, strict=True)), **keyed_forms(tx, asked)}
+
+
+def keyed_forms(tx: Connection, hashes: Sequence[bytes]) -> dict[bytes, bytes]:
+    """The same without the plain ones."""
+    return {hmac.digest(key, one, "sha256"): one for key in keys(tx) for one in hashes}
 
 
 def orphans(tx: Connection) -> int:

@@ -21,7 +21,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, String, func, select, update
 
-from analysis import radar, suppression
+from analysis import links, radar, suppression
 from analysis.consequence import follow
 from analysis.facts import Arrival, Kind, Reading, ReportedRecipient
 from analysis.lifecycle import State
@@ -76,7 +76,7 @@ def enter_all(
     recorded: list[Recorded] = []
     puzzles: list[Sighting] = []
     for arrival in arrivals:
-        delivery = find_delivery(tx, arrival.delivery_id)
+        delivery = _subject(tx, arrival)
         if delivery is not None and delivery.state == State.SENDING.value:
             _wait(tx, arrival, now + WAIT)
             continue
@@ -92,6 +92,14 @@ def enter_all(
         mark_read(tx, arrival)
     radar.note(tx, puzzles)
     return recorded
+
+
+def _subject(tx: Connection, arrival: Arrival) -> Any:
+    """The delivery that a report is about; to unsubscribe, what retention left of it is enough."""
+    delivery = find_delivery(tx, arrival.delivery_id)
+    if delivery is None and arrival.delivery_id and arrival.reading.kind is Kind.UNSUBSCRIBE:
+        return links.left(tx, arrival.delivery_id)
+    return delivery
 
 
 def _wait(tx: Connection, arrival: Arrival, until: float) -> None:

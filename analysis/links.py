@@ -85,8 +85,3 @@ def forget(tx: Connection, now: float, most: int) -> int:
     if ids:
         tx.execute(delete(unsubscribe_links).where(unsubscribe_links.c.delivery_id.in_(ids)))
     return len(ids)
-
-
-def erase(tx: Connection, address_hash: bytes) -> None:
-    """Nothing is left of a person who is erased; the list goes on withholding."""
-    tx.execute(delete(unsubscribe_links).where(unsubscribe_links.c.address_hash == address_hash))

@@ -47,6 +47,7 @@ def message(tx: Connection, message_id: str) -> Json | None:
         "size": row.size,
         "metadata": row._mapping["metadata"],
         "require_tls": row.require_tls,
+        "template": row.template,
         "deliveries": [delivery_view(delivery) for delivery in found],
     }
 

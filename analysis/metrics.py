@@ -108,6 +108,13 @@ class Metrics:
         )
         for result in Result:
             self.webhooks.labels(result.value)
+        self.engagement = counter(
+            "carom_engagement",
+            "Deliveries opened or clicked, once a class",
+            "stream",
+            "kind",
+            "class",
+        )
         for kind in Kind:  # a series that begins at 1 hides its first event from increase()
             self.inbound.labels(kind.value)
         for reason in Reason:

@@ -19,7 +19,10 @@ from analysis import (
     audit,
     bounce_loop,
     cohorts,
+    engagement,
+    feedback,
     incidents,
+    links,
     placement,
     sessions,
     webhooks,
@@ -54,12 +57,13 @@ class Keep:
     lapsed: float = 90 * DAY  # suppressions that have run out, for those who ask why
     cohorts: float = 400 * DAY  # counts by hour of what was sent, without a trace of whom
     aggregates: float = 400 * DAY  # reports of receivers: small, and worth a year's comparison
+    linked: frozenset[str] = frozenset()  # streams whose mail carries links that outlive it
 
 
 def sweep(tx: Connection, keep: Keep, *, now: float, most: int = 1_000) -> int:
     """Forget at most `most` rows of each class; how many in all, 0 when nothing is left to do."""
     gone = _bodies(tx, now - keep.content, most)
-    gone += _messages(tx, now - keep.messages, most)
+    gone += _messages(tx, now - keep.messages, most, keep.linked)
     gone += _by_id(tx, raw_inbound, now - keep.inbound, most, raw_inbound.c.state != "new")
     gone += _by(tx, events, events.c.seq, events.c.at < now - keep.events, most)
     gone += audit.forget(tx, now - keep.audit, most)
@@ -68,10 +72,13 @@ def sweep(tx: Connection, keep: Keep, *, now: float, most: int = 1_000) -> int:
     old = idempotency.c.created_at < now - keep.idempotency
     gone += _by(tx, idempotency, idempotency.c.key_hash, old, most)
     gone += aggregate_ledger.forget(tx, now - keep.aggregates, most)
+    gone += engagement.forget(tx, now - keep.messages, most)
     gone += placement.forget(tx, now - keep.messages, most)
     gone += bounce_loop.forget(tx, now)
     gone += sessions.forget_ended(tx, now)
     gone += webhooks.forget(tx, now, most)
+    gone += links.forget(tx, now, most)
+    gone += feedback.forget(tx, now - keep.messages)
     gone += cohorts.forget(tx, now - keep.cohorts, most=most)
     gone += incidents.forget(tx, now - keep.audit, now - keep.inbound)
     lapsed = suppressions.c.until < now - keep.lapsed
@@ -96,7 +103,7 @@ def _bodies(tx: Connection, at: float, most: int) -> int:
     return _take(tx, bodies, bodies.c.message_id, found.limit(most))
 
 
-def _messages(tx: Connection, at: float, most: int) -> int:
+def _messages(tx: Connection, at: float, most: int, linked: frozenset[str]) -> int:
     """Whole messages accepted before `at` of which nothing waits, children first."""
     waits = exists().where(
         deliveries.c.message_id == messages.c.id,
@@ -112,6 +119,7 @@ def _messages(tx: Connection, at: float, most: int) -> int:
     theirs = select(deliveries.c.id).where(deliveries.c.message_id.in_(old))
     tx.execute(delete(attempts).where(attempts.c.delivery_id.in_(theirs)))
     tx.execute(delete(reports).where(reports.c.delivery_id.in_(theirs)))
+    links.keep(tx, old, linked)
     tx.execute(delete(deliveries).where(deliveries.c.message_id.in_(old)))
     tx.execute(delete(bodies).where(bodies.c.message_id.in_(old)))
     return _count(tx.execute(delete(messages).where(messages.c.id.in_(old))))

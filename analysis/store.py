@@ -50,6 +50,10 @@ class StoreUnavailable(Exception):
     """The database cannot do its work now: gone, locked, full.  Try again later."""
 
 
+class StoreFull(StoreUnavailable):
+    """There is no room left where the database lies."""
+
+
 class Store(Protocol):
     url: URL
 
@@ -102,15 +106,15 @@ class SqliteStore:
     def _run(self, begin: str, work: Work[T]) -> T:
         try:
             connection = self._connection()
-            connection.exec_driver_sql(begin)
             try:
+                connection.exec_driver_sql(begin)
                 result = work(connection)
                 connection.exec_driver_sql("COMMIT")
             except BaseException:
-                _roll_back(connection)
+                self._roll_back(connection)
                 raise
         except (OperationalError, InterfaceError) as error:
-            raise StoreUnavailable(str(error.orig)) from error
+            raise _trouble(error) from error
         return result
 
     def _connection(self) -> Connection:
@@ -121,6 +125,22 @@ class SqliteStore:
             self._local.connection = connection
             self._opened.append(connection)
         return connection
+
+    def _roll_back(self, connection: Connection) -> None:
+        """SQLite may have rolled back by itself (disk full); a second ROLLBACK is then an error.
+
+        A connection that cannot go back is given up: it would refuse every BEGIN to come.
+        """
+        raw = connection.connection.dbapi_connection
+        if raw is None or not raw.in_transaction:
+            return
+        try:
+            connection.exec_driver_sql("ROLLBACK")
+        except DBAPIError:
+            del self._local.connection
+            self._opened.remove(connection)
+            connection.close()
+            raise
 
     async def close(self) -> None:
         loop = asyncio.get_running_loop()
@@ -201,13 +221,6 @@ def _turn_to_wal(connection: sqlite3.Connection) -> None:
             return
 
 
-def _roll_back(connection: Connection) -> None:
-    """SQLite may have rolled back by itself (disk full); a second ROLLBACK is then an error."""
-    raw = connection.connection.dbapi_connection
-    if raw is not None and raw.in_transaction:
-        connection.exec_driver_sql("ROLLBACK")
-
-
 class PostgresStore:
     def __init__(self, url: URL, connections: int, keys: Sequence[bytes] = ()) -> None:
         self.url = url
@@ -241,7 +254,7 @@ class PostgresStore:
                 if again and _class_of(error) == _ROLLED_BACK:
                     continue
                 if error.connection_invalidated or _class_of(error) in _PASSING:
-                    raise StoreUnavailable(str(error.orig)) from error
+                    raise _trouble(error) from error
                 raise
         raise AssertionError("unreachable")
 
@@ -256,6 +269,17 @@ _PASSING = frozenset({"08", _ROLLED_BACK, "53", "57", "58"})
 
 def _class_of(error: DBAPIError) -> str:
     return (getattr(error.orig, "sqlstate", None) or "")[:2]
+
+
+def _trouble(error: DBAPIError) -> StoreUnavailable:
+    full = (
+        getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+        or getattr(error.orig, "sqlstate", None) == _DISK_FULL
+    )
+    return (StoreFull if full else StoreUnavailable)(str(error.orig))
+
+
+_DISK_FULL = "53100"  # PostgreSQL's SQLSTATE
 
 
 def insert_once(

@@ -152,8 +152,13 @@ def standing(tx: Connection, hashes: Iterable[bytes], now: float) -> dict[bytes,
             asked = forms[bytes(row.address_hash)]
             found.setdefault(asked, []).append(_read(row, asked))
     for entries in found.values():
-        entries.sort(key=lambda entry: _WEIGHT[entry.reason])
+        by_weight(entries)
     return found
+
+
+def by_weight(entries: list[Suppression]) -> None:
+    """Put the weightiest reason first."""
+    entries.sort(key=lambda entry: _WEIGHT[entry.reason])
 
 
 def ask(tx: Connection, questions: Sequence[Question], now: float) -> list[Suppression | None]:

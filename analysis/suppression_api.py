@@ -8,6 +8,7 @@ is audited with the name of the key and the reason that was given.
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any, Literal
 
@@ -16,15 +17,15 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from analysis import exchange
+from analysis import bulk_lookup, exchange
 from analysis.access import Access, Caller, actor
-from analysis.address import AddressError, address_hash, parse
+from analysis.address import AddressError, address_hash
 from analysis.body import Body, answer, read_address, read_body, read_cursor, write_cursor
 from analysis.explain import Language, advice_on
 from analysis.lookup import Json, suppression_view
 from analysis.problem import Problem, invalid
 from analysis.reply import clean
-from analysis.store import Store, chunks
+from analysis.store import Store
 from analysis.suppression import (
     EVERY_STREAM,
     Lift,
@@ -40,9 +41,14 @@ from analysis.suppression import (
 
 MOST_LOOKED_UP = 1_000
 PAGE = 1_000
+MOST_REFUSALS = 1_000
+"""Refused lines that an answer names; more are counted."""
 IMPORT_CHUNK = 2_000
 """Entries in one transaction: others may write in between."""
 
+ImportFormat = Literal[
+    "auto", "ses", "postmark", "sparkpost", "postal", "mailgun", "sendgrid", "csv", "ndjson"
+]
 StreamName = Annotated[str, AfterValidator(exchange.checked_stream)]
 Until = Annotated[
     float | None,
@@ -111,20 +117,19 @@ class Suppressions:
         asked = await read_body(request, Lookup)
         if (asked.addresses is None) == (asked.hashes is None):
             raise invalid("addresses", "give either `addresses` or `hashes`")
-        items = [*map(_of_address, asked.addresses or ()), *map(_of_hash, asked.hashes or ())]
+        of, asker = (
+            (_of_address, asked.addresses) if asked.hashes is None else (_of_hash, asked.hashes)
+        )
+        items = [of(text) for text in asker or ()]
         now = self._clock()
         hashes = [hashed for hashed, _ in items if hashed is not None]
-        found = await self._store.read(lambda tx: standing(tx, hashes, now))
-        return answer(
-            {
-                "results": [
-                    view
-                    if hashed is None
-                    else view | suppression_view(found.get(hashed, ()), asked.stream)
-                    for hashed, view in items
-                ]
-            }
-        )
+        found = await self._store.read(lambda tx: bulk_lookup.standing(tx, hashes, now))
+        results = []
+        for hashed, view in items:
+            if hashed is not None:
+                view.update(suppression_view(found.get(hashed, ()), asked.stream))
+            results.append(view)
+        return answer({"results": results})
 
     async def put(self, address: str, request: Request, key: Caller) -> Response:
         """Put an address on the list, or renew its entry."""
@@ -217,40 +222,43 @@ class Suppressions:
         self,
         request: Request,
         key: Caller,
-        format_: Annotated[Literal["csv", "ndjson"] | None, Query(alias="format")] = None,
+        format_: Annotated[ImportFormat | None, Query(alias="format")] = None,
+        stream: StreamName = EVERY_STREAM,
+        dry_run: bool = False,
     ) -> Response:
-        """Take a CSV or NDJSON body onto the list; each line refused is named."""
+        """Take a list onto ours: CSV, NDJSON, or what another service exports.
+
+        The service is recognised by its columns, or named by `format`; each line refused is named.
+        `stream` is for lines that say none.  With `dry_run` nothing is written.
+        """
         kind = format_ or _kind(request.headers.get("content-type", ""))
-        content = await request.body()
-        now = self._clock()
-        try:
-            # Off the loop: a large file takes seconds to read.
-            found = await asyncio.to_thread(
-                exchange.read_list, content, kind, now=now, actor=actor(key), limits=self._limits
-            )
-        except UnicodeDecodeError:
-            raise Problem(422, "invalid", "the body is not UTF-8") from None
-        for chunk in chunks(found.entries, IMPORT_CHUNK):
-            await self._store.write(lambda tx, chunk=chunk: suppress(tx, chunk))  # type: ignore[misc]
-        return answer(
-            {
-                "imported": len(found.entries),
-                "refused": found.refusals,
-                "errors": found.refused,
-            }
-        )
+        file = io.BytesIO(await request.body())
+        terms = exchange.Terms(self._clock(), actor(key), self._limits, stream)
+        parts = exchange.batches(exchange.read_list(file, terms, kind), IMPORT_CHUNK)
+        count, refused = 0, []
+        # Off the loop: a large file takes seconds to read.
+        while part := await asyncio.to_thread(next, parts, None):
+            entries = [one for one in part if isinstance(one, Suppression)]
+            refused += [one for one in part if isinstance(one, exchange.Refusal)]
+            count += len(entries)
+            if not dry_run:
+                await self._store.write(lambda tx, new=entries: suppress(tx, new, at=terms.now))  # type: ignore[misc]
+        told = [{"line": one.line, "error": one.why} for one in refused[:MOST_REFUSALS]]
+        return answer({"imported": count, "refused": len(refused), "errors": told})
 
 
 _MEDIA = {"csv": "text/csv; charset=utf-8", "ndjson": "application/x-ndjson"}
 
 
 def _kind(content_type: str) -> str:
-    if "csv" in content_type:
-        return "csv"
-    if "json" in content_type:
+    if "ndjson" in content_type or "jsonl" in content_type:
         return "ndjson"
+    if "csv" in content_type or "json" in content_type:
+        return "auto"
     raise Problem(
-        415, "unsupported-media-type", "expected Content-Type text/csv or application/x-ndjson"
+        415,
+        "unsupported-media-type",
+        "expected Content-Type text/csv, application/x-ndjson or JSON",
     )
 
 
@@ -263,7 +271,7 @@ def _of_address(text: Any) -> tuple[bytes | None, Json]:
     if not isinstance(text, str):
         return None, {"address": None, "error": "expected text"}
     try:
-        return address_hash(parse(text).key), {"address": text}
+        return bulk_lookup.hash_of(text), {"address": text}
     except AddressError as error:
         return None, {"address": text[:254], "error": str(error)}
 

@@ -60,7 +60,7 @@ class NewWebhook(Body):
     since: Since = None
 
 
-class Changes(Body):
+class WebhookChanges(Body):
     """What is to be different; what is left out stays."""
 
     url: str | None = None
@@ -69,7 +69,7 @@ class Changes(Body):
     state: Literal["active", "paused"] | None = None
 
 
-class Again(Body):
+class Replay(Body):
     """From when on events are sent again."""
 
     since: Since
@@ -161,7 +161,7 @@ class Webhooks:
 
     async def change(self, webhook_id: str, request: Request, key: Caller) -> Response:
         """Change it, pause it, or make it active again: what waits is then tried at once."""
-        asked = await read_body(request, Changes)
+        asked = await read_body(request, WebhookChanges)
         changes = asked.model_dump(exclude_none=True)
         if asked.url is not None:
             self._check(asked.url)
@@ -195,7 +195,7 @@ class Webhooks:
 
     async def replay(self, webhook_id: str, request: Request, key: Caller) -> Response:
         """Send everything since a time once more, in order; what is new follows it."""
-        asked = await read_body(request, Again)
+        asked = await read_body(request, Replay)
         if asked.since is None:
             raise invalid("since", "expected a time")
         since, now = asked.since, self._clock()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Coroutine
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -23,6 +24,7 @@ from carom.reporting import duties as figure_duties
 from carom.reputation import duties as reputation_duties
 from carom.reputation import keep_easing
 from carom.ruling import keep_rules
+from carom.sending import unsubscribing
 
 if TYPE_CHECKING:
     from carom.roles import Role
@@ -44,7 +46,7 @@ def chores(engine: Engine, roles: Collection[Role], stop: asyncio.Event) -> list
         loops.append(keep_easing(engine.pacing, engine.store, stop, clock=engine.clock))
     loops.extend(
         duties.serve(duty, engine.store, stop, node=engine.node.name, clock=engine.clock)
-        for duty in _duties(engine, roles)
+        for duty in (*_duties(engine, roles), *rounds.duties(engine, roles, stop))
     )
     return loops
 
@@ -55,13 +57,12 @@ def _duties(engine: Engine, roles: Collection[Role]) -> list[Duty]:
         *report_duties(engine),
         *figure_duties(engine),
         *placing.duties(engine, roles, new_id),
-        *rounds.duties(engine, roles),
     ]
 
 
 async def _tidy(engine: Engine, stop: asyncio.Event) -> None:
     """Forget what is old; any node may do it at any time."""
-    keep = engine.settings.retention.keep()
+    keep = replace(engine.settings.retention.keep(), linked=unsubscribing(engine.settings))
     while not stop.is_set():
         now = engine.clock()
         pause = TIDY_EVERY

@@ -31,6 +31,10 @@ class Client:
         data = json.dumps(body).encode()
         return self._call("POST", path, data, {"Content-Type": "application/json", **headers})
 
+    def put(self, path: str, body: dict[str, Any]) -> Any:
+        data = json.dumps(body).encode()
+        return self._call("PUT", path, data, {"Content-Type": "application/json"})
+
     def get(self, path: str) -> Any:
         return self._call("GET", path, None, {})
 

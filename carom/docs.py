@@ -14,8 +14,11 @@ from pydantic.json_schema import models_json_schema
 from starlette.responses import HTMLResponse, Response
 
 from analysis.body import Body
+from analysis.feedback_api import Missing
 from analysis.suppression_api import Lookup, NewEntry
+from analysis.webhook_api import NewWebhook, Replay, WebhookChanges
 from sender.order import Again, Batch, NewMessage, RawMessage
+from sender.template_api import NewTemplate, Sample, Trial
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 _STYLE = (
@@ -28,7 +31,15 @@ BODIES: dict[tuple[str, str], type[Body]] = {
     ("/v1/messages", "post"): NewMessage,
     ("/v1/messages/batch", "post"): Batch,
     ("/v1/messages/raw", "post"): RawMessage,
+    ("/v1/lint", "post"): NewMessage,
+    ("/v1/templates/{name}", "put"): NewTemplate,
+    ("/v1/templates/{name}/preview", "post"): Sample,
+    ("/v1/templates/{name}/test", "post"): Trial,
     ("/v1/messages/{message_id}/resend", "post"): Again,
+    ("/v1/messages/{message_id}/feedback", "post"): Missing,
+    ("/v1/webhooks", "post"): NewWebhook,
+    ("/v1/webhooks/{webhook_id}", "patch"): WebhookChanges,
+    ("/v1/webhooks/{webhook_id}/replay", "post"): Replay,
     ("/v1/suppressions/lookup", "post"): Lookup,
     ("/v1/suppressions/{address}", "put"): NewEntry,
 }

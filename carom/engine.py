@@ -26,7 +26,7 @@ from analysis.probe_metrics import ProbeGauges
 from analysis.rulesource import RulebookSource
 from analysis.stats import settled_recently
 from analysis.store import Store
-from carom import aggregating, placing, sending, ways
+from carom import aggregating, content, placing, sending, ways
 from carom.counting import Counting
 from carom.node import Node, this
 from carom.opening import ready_store
@@ -202,6 +202,8 @@ async def build(
         observer=counting,
         wake=worker.wake,
         lanes=1 if store.url.get_backend_name() == "sqlite" else 4,
+        linting=content.linting(settings),
+        tracking=content.tracking(settings, tokens),
     )
     return Engine(
         settings,

@@ -34,7 +34,7 @@ from sender.doctor.machine import Limits
 from sender.doctor.ours import Ours
 from sender.doctor.transport import PolicyHost
 from sender.mx import MailExchange
-from sender.resolver import Bounds, Resolver
+from sender.resolver import Answer, Bounds, Resolver
 from sender.sources import Source, bind_trouble
 from sender.tokens import Tokens
 
@@ -64,6 +64,15 @@ async def examination(
     return {name: whole[name] for name in checks()}
 
 
+async def look_up(settings: Settings, name: str, rdtype: str) -> Answer:
+    """What the DNS says now."""
+    resolver = _resolver(settings)
+    try:
+        return await Desk(resolver).ask(name, rdtype)
+    finally:
+        await resolver.close()
+
+
 async def ours(settings: Settings, desk: Desk, domain: str = "") -> Ours:
     """What is ours.  Where no address is named, what this machine and its host name show."""
     sender, bounces = settings.sender, settings.ingest.domain
@@ -72,7 +81,9 @@ async def ours(settings: Settings, desk: Desk, domain: str = "") -> Ours:
         for route in sender.routes
         for source in route.source
     ]
-    named = [*routed, *(Source(str(a)) for a in settings.reputation.addresses)]
+    # an address that is not public is seen as another one, which only the operator can name
+    public = [source for source in routed if refusal(source.address) is None]
+    named = [*public, *(Source(str(a)) for a in settings.reputation.addresses)]
     sources = {source.address: source for source in reversed(named)}
     if not sources and sender.relay is None:
         sources = {a: Source(a) for a in await _shown(sender.hostname, desk)}

@@ -1,24 +1,38 @@
-"""Webhooks, made from the settings: who posts, the API's ways, the loop of the sender role."""
+"""Webhooks and feedback, made from the settings: who posts, who sends once more, the API's ways."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 import secrets
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from analysis import retry
+import structlog
+
+from analysis import lookup, retry
 from analysis.access import Access
+from analysis.address import AddressError, parse_mailbox
+from analysis.batch import Overloaded
+from analysis.feedback import Feedback
+from analysis.problem import Problem
+from analysis.store import StoreUnavailable
 from analysis.webhook_api import Ways
 from analysis.webhook_api import Webhooks as WebhookApi
 from carom.engine import new_id
+from carom.settings import Settings
 from carom.ways import authorities
+from ingest.feedback import FeedbackLinks
+from sender.intake import Refused
+from sender.resend import again_order_of
 from sender.webhook_http import Poster, read_url
 from sender.webhooks import Pace, Webhooks
 
 if TYPE_CHECKING:
     from carom.engine import Engine
+
+log = structlog.get_logger()
 
 
 def api(engine: Engine, access: Access) -> WebhookApi:
@@ -56,3 +70,43 @@ def webhooks(engine: Engine) -> Webhooks:
         observer=engine.counting,
         pace=Pace(places=given.concurrency),
     )
+
+
+def feedback(engine: Engine) -> tuple[Feedback, FeedbackLinks]:
+    """What hears "did not get it?", and the links that say it."""
+    hears = Feedback(
+        engine.store,
+        lambda message_id, recipient: once_more(engine, message_id, recipient),
+        engine.counting,
+        clock=engine.clock,
+    )
+    public_url = engine.settings.api.public_url
+    return hears, FeedbackLinks(engine.tokens, hears, public_url=public_url, clock=engine.clock)
+
+
+def feedback_url(settings: Settings, links: FeedbackLinks) -> Callable[[str, str], str | None]:
+    """The link of a stream's delivery: where the stream wants one and it can be reached."""
+    wanted = {name for name, stream in settings.streams.items() if stream.feedback}
+    if not settings.api.public_url:
+        wanted = set()
+    return lambda stream, delivery_id: links.url(delivery_id) if stream in wanted else None
+
+
+async def once_more(engine: Engine, message_id: str, recipient: str) -> str | None:
+    """Send a stored message again, with the haste and the probing of a login code: somebody waits.
+
+    The id of the new message, or None where it cannot be: the content is gone, or we are busy.
+    """
+    message, content = await engine.store.read(
+        lambda tx: (lookup.message(tx, message_id), lookup.content(tx, message_id))
+    )
+    if message is None or content is None:
+        return None
+    try:
+        to = [parse_mailbox({"email": recipient})]
+        order = replace(again_order_of(message, content, to), class_="otp")
+        receipt = await engine.intake.accept(order)
+    except (AddressError, Refused, Problem, Overloaded, StoreUnavailable) as error:
+        log.warning("a message was not tried once more", message=message_id, error=str(error))
+        return None
+    return str(receipt.answer["id"])

@@ -10,6 +10,7 @@ Nothing here asks the DNS or prints.  Fails with `UsageError` or `SettingsError`
 from __future__ import annotations
 
 import os
+import tomllib
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,28 +25,32 @@ from carom.settings.ring import Entry, Ring
 from sender.dkim_keys import KeyKind, generate, kind_of
 from sender.doctor.ours import KeyState, PublishedKey
 
-TOKEN_IDS = "123456789abcdefghjkmnpqrstvwxyz0"
+TOKEN_IDS = "123456789abcdefghjkmnpqrstvwxyz0"  # noqa: S105  one character each, no secret
 _LETTER = {KeyKind.RSA: "r", KeyKind.ED25519: "e"}
 
 
 @dataclass(frozen=True, slots=True)
 class Keyring:
     settings: Settings
-    folder: Path
+    file: Path
+
+    @property
+    def folder(self) -> Path:
+        return self.file.parent
 
     @classmethod
     def of(cls, loaded: Loaded) -> Keyring:
         if loaded.file is None:
             raise UsageError("there is no settings file to keep keys beside; give one by --config")
-        return cls(loaded.settings, loaded.file.parent)
+        return cls(loaded.settings, loaded.file)
 
-    def keys(self) -> tuple[PublishedKey, ...]:
+    def every(self) -> tuple[PublishedKey, ...]:
         return published_keys(self.settings)
 
     def find(self, selector: str, domain: str = "") -> PublishedKey:
-        known = [k for k in self.keys() if k.selector == selector and domain in ("", k.domain)]
+        known = [k for k in self.every() if k.selector == selector and domain in ("", k.domain)]
         if not known:
-            there = ", ".join(key.selector for key in self.keys()) or "none"
+            there = ", ".join(key.selector for key in self.every()) or "none"
             raise UsageError(f"no DKIM key has the selector {selector}; there are: {there}")
         if len(known) > 1:
             raise UsageError(f"several domains have the selector {selector}; say --domain")
@@ -56,7 +61,7 @@ class Keyring:
         domain = domain or self.settings.sender.domain
         if not domain:
             raise UsageError("--domain: say which, since [sender] domain is not set")
-        taken = {key.selector for key in self.keys() if key.domain == domain}
+        taken = {key.selector for key in self.every() if key.domain == domain}
         selector = selector or _free(f"carom-{_LETTER[kind]}", taken)
         if selector in taken:
             raise UsageError(f"--selector {selector}: {domain} has it already; take another")
@@ -70,7 +75,7 @@ class Keyring:
         """The keys that sign now and are retired when `key` is activated."""
         return [
             one
-            for one in self.keys()
+            for one in self.every()
             if one.state == "active"
             and one.domain == key.domain
             and one.selector != key.selector
@@ -100,10 +105,15 @@ class Keyring:
 
     def forget(self, key: PublishedKey) -> Path:
         """Take a retired key out of the ring; returns its file, which is left to the operator."""
-        ring = rings.read(self.folder)
-        kept = [entry for entry in ring["dkim"] if not _is(entry, key)]
         if key.state != "retired":
             raise UsageError(f"{key.selector}: is {key.state}; only a retired key is forgotten")
+        if self._stands_in_settings(key):
+            raise UsageError(
+                f"{self.file}: take the line with {key.selector} out of [dkim] keys first; once it"
+                f" is not retired in {rings.FILE} any more, it would sign again"
+            )
+        ring = rings.read(self.folder)
+        kept = [entry for entry in ring["dkim"] if not _is(entry, key)]
         [file] = [entry["file"] for entry in ring["dkim"] if _is(entry, key)]
         rings.write(self.folder, {**ring, "dkim": kept})
         return self.folder / str(file)
@@ -120,6 +130,15 @@ class Keyring:
         entries = [{"id": fresh, "file": file.name}, *ring["tokens"]]
         rings.write(self.folder, {**ring, "tokens": entries})
         return fresh, file
+
+    def _stands_in_settings(self, key: PublishedKey) -> bool:
+        """Whether carom.toml itself lists it; there it is active unless it says otherwise."""
+        entries = tomllib.loads(self.file.read_text("utf-8")).get("dkim", {}).get("keys", [])
+        default = self.settings.sender.domain
+        return any(
+            (entry.get("selector"), entry.get("domain") or default) == (key.selector, key.domain)
+            for entry in entries
+        )
 
     def _put(self, entry: Entry) -> None:
         ring: Ring = rings.read(self.folder)

@@ -7,12 +7,15 @@ in the zone fragment.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from analysis.destination import refusal
 from carom.settings import Settings
 from ingest.recipients import DMARC_REPORTS, TLS_REPORTS
 from sender.dkim_keys import dns_record, dns_strings
+from sender.doctor.ours import PublishedKey, mechanism
+from sender.doctor.reverse import pointer_name
 from sender.signing import Signer
 
 
@@ -34,22 +37,30 @@ class Record:
         return " ".join(f'"{text}"' for text in dns_strings(self.value))
 
 
-def records(settings: Settings, signers: Sequence[Signer]) -> list[Record]:
+def records(settings: Settings, keys: Sequence[Signer | PublishedKey]) -> list[Record]:
     """Everything to publish for the sending domain, the bounce domain and this host."""
     domain, bounces = settings.sender.domain, settings.ingest.domain
-    found = [*_host(settings.sender.hostname)]
+    sources = _sources(settings)
+    found = [*_host(settings.sender.hostname, sources)]
     if bounces:
-        found += _bounce_domain(settings.sender.hostname, bounces)
-    found += [_dkim(signer) for signer in signers]
+        found += _bounce_domain(settings.sender.hostname, bounces, sources)
+    found += [_dkim(key) for key in keys]
     if domain:
         found += _dmarc(domain, bounces)
+        found.append(_own_spf(domain, bounces))
     return found
+
+
+def policy(settings: Settings) -> str:
+    """The MTA-STS policy of the bounce domain, RFC 8461 section 3.2: for trial, at first."""
+    lines = ("version: STSv1", "mode: testing", f"mx: {settings.sender.hostname}", "max_age: 86400")
+    return "".join(f"{line}\r\n" for line in lines)
 
 
 def zone(found: Iterable[Record]) -> str:
     """A fragment for a zone file; what is not ready is a comment."""
     lines: list[str] = []
-    for record in found:
+    for record in sorted(found, key=lambda record: not record.ready):
         mark = "" if record.ready else "; "
         lines += [f"; {record.why}", f"{mark}{record.name}. 3600 IN {record.type} {record.data}"]
     return "\n".join(lines) + "\n"
@@ -66,26 +77,55 @@ def listing(found: Iterable[Record]) -> str:
     return "\n".join(blocks)
 
 
-def _host(hostname: str) -> Iterator[Record]:
-    yield Record(
-        hostname,
-        "A",
-        "(the public address of this host)",
-        "The name said in EHLO. Ask your provider to make the address resolve back to it (PTR).",
-        ready=False,
-    )
-    yield Record(
-        hostname,
-        "TXT",
-        "v=spf1 a -all",
-        "SPF of the EHLO name, which is asked for mail with the null sender (RFC 7208 2.3).",
-    )
+def _sources(settings: Settings) -> dict[str, str]:
+    """The addresses that receivers see, as far as the settings name them, with their EHLO names."""
+    hostname = settings.sender.hostname
+    named = {str(address): hostname for address in settings.reputation.addresses}
+    for route in settings.sender.routes:
+        own = {str(s.address): s.hostname or hostname for s in route.source}
+        named |= {address: name for address, name in own.items() if refusal(address) is None}
+    return named
 
 
-def _bounce_domain(hostname: str, bounces: str) -> Iterator[Record]:
+def _host(hostname: str, sources: Mapping[str, str]) -> Iterator[Record]:
+    why = "The name said in EHLO; the address must resolve back to it (PTR)."
+    if not sources:
+        yield Record(hostname, "A", "(the public address of this host)", why, ready=False)
+        yield _helo(hostname, "a")
+        yield Record(
+            "(the reverse name of the address)",
+            "PTR",
+            f"{hostname}.",
+            "Whoever owns the address, the hosting provider, sets it.",
+            ready=False,
+        )
+    for address, name in sources.items():
+        yield Record(name, "AAAA" if ":" in address else "A", address, why)
+    for name in dict.fromkeys(sources.values()):
+        own = [mechanism(address) for address, called in sources.items() if called == name]
+        yield _helo(name, " ".join(own))
+    for address, name in sources.items():
+        yield Record(
+            pointer_name(address),
+            "PTR",
+            f"{name}.",
+            f"Whoever owns {address}, the hosting provider, sets it.",
+            ready=False,
+        )
+
+
+def _helo(name: str, mechanisms: str) -> Record:
+    why = "SPF of the EHLO name, which is asked for mail with the null sender (RFC 7208 2.3)."
+    return Record(name, "TXT", f"v=spf1 {mechanisms} -all", why)
+
+
+def _bounce_domain(hostname: str, bounces: str, sources: Mapping[str, str]) -> Iterator[Record]:
     yield Record(bounces, "MX", f"10 {hostname}.", "Bounces come back to our own listener.")
     # Not -all: some receivers refuse on it before they see that DKIM would have passed.
-    yield Record(bounces, "TXT", "v=spf1 mx ~all", "SPF of the return path. Add your relay's.")
+    allowed = " ".join(map(mechanism, sources)) or "mx"
+    yield Record(
+        bounces, "TXT", f"v=spf1 {allowed} ~all", "SPF of the return path. Add your relay's."
+    )
     yield Record(
         f"_smtp._tls.{bounces}",
         "TXT",
@@ -102,10 +142,27 @@ def _bounce_domain(hostname: str, bounces: str) -> Iterator[Record]:
     )
 
 
-def _dkim(signer: Signer) -> Record:
-    value = dns_record(signer.key)
-    name = f"{signer.selector}._domainkey.{signer.domain}"
-    return Record(name, "TXT", value, "The public half of a DKIM key (RFC 6376 section 3.6.2).")
+def _dkim(key: Signer | PublishedKey) -> Record:
+    value = dns_record(key.key)
+    name = f"{key.selector}._domainkey.{key.domain}"
+    why = "The public half of a DKIM key (RFC 6376 section 3.6.2)."
+    match getattr(key, "state", "active"):
+        case "waiting":
+            why += f" Once it is seen: carom keys dkim activate {key.selector}"
+        case "retired":
+            why += " Retired: keep it until `carom doctor` says to remove it."
+    return Record(name, "TXT", value, why)
+
+
+def _own_spf(domain: str, bounces: str) -> Record:
+    return Record(
+        domain,
+        "TXT",
+        "v=spf1 -all",
+        f"Leave the SPF record of {domain} as it is: our return path is {bounces}. Only if nothing"
+        " else sends with this domain as its return path, say so.",
+        ready=False,
+    )
 
 
 def _dmarc(domain: str, bounces: str) -> Iterator[Record]:

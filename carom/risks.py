@@ -6,7 +6,6 @@ import platform
 import pyexpat
 import stat
 from collections.abc import Iterator
-from ipaddress import ip_address
 from pathlib import Path
 
 from carom.errors import SettingsError
@@ -30,22 +29,14 @@ def examine(settings: Settings, file: Path | None) -> list[Finding]:
 
 def _listeners(settings: Settings) -> Iterator[Finding]:
     submission, api, ingest = settings.submission, settings.api, settings.ingest
-    if submission.tls is None and not is_local(submission.listen.host):
+    if submission.tls is None and not submission.listen.is_loopback:
         yield found("settings.submission_open", str(submission.listen))
-    if not is_local(api.listen.host):
+    if not api.listen.is_loopback:
         yield found("settings.api_open", str(api.listen))
-    if not is_local(api.metrics_listen.host):
+    if not api.metrics_listen.is_loopback:
         yield found("settings.metrics_open", str(api.metrics_listen))
-    if is_local(ingest.listen.host):
+    if ingest.listen.is_loopback:
         yield found("settings.listen_local", str(ingest.listen))
-
-
-def is_local(host: str) -> bool:
-    """Whether only this machine reaches it; a name may lead anywhere."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _secrets(settings: Settings, file: Path | None) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from analysis import retry
+from analysis import links, retry
 from analysis.batch import Batch
 from analysis.providers import PROVIDERS
 from analysis.rulesource import RulebookSource
@@ -28,8 +28,6 @@ from sender.submit import RANKS
 from sender.tls_report import TlsReport
 from sender.tokens import Tokens
 from sender.worker import Pace
-
-DAY = 86_400.0
 
 SIGNED_AT_ONCE = 8
 """Messages that one thread signs in one go: a hop to a thread costs a third of a signature."""
@@ -107,6 +105,11 @@ def attempts(
     )
 
 
+def unsubscribing(settings: Settings) -> frozenset[str]:
+    """The streams whose mail carries an unsubscribe link."""
+    return frozenset(name for name, stream in settings.streams.items() if stream.unsubscribe)
+
+
 def _outgoing(settings: Settings, tokens: Tokens, clock: Callable[[], float]) -> Outgoing:
     signers: dict[str, list[Signer]] = defaultdict(list)
     for signer in dkim_keys(settings):
@@ -118,8 +121,8 @@ def _outgoing(settings: Settings, tokens: Tokens, clock: Callable[[], float]) ->
             tokens,
             settings.ingest.domain,
             settings.api.public_url.rstrip("/"),
-            lifetime=365 * DAY,
+            lifetime=links.LIFETIME,
         ),
-        streams=frozenset(n for n, stream in settings.streams.items() if stream.unsubscribe),
+        streams=unsubscribing(settings),
         clock=clock,
     )

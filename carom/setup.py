@@ -150,10 +150,10 @@ domain = "{names.domain}"
 [dkim]
 keys = [
 {dkim}
-]
+]  # rotate: carom keys dkim new; what it makes stands in keys.toml, which is read with this file
 
 [tokens]
-keys = [{{ id = "1", file = "{TOKEN_KEY}" }}]  # rotate: a new one in front, the old one after it
+keys = [{{ id = "1", file = "{TOKEN_KEY}" }}]  # rotate: carom keys token rotate
 
 [privacy]
 keys = [{{ file = "{PRIVACY_KEY}" }}]  # of erased addresses; keep it: it cannot be made again

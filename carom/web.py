@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -25,12 +26,14 @@ from analysis.aggregate_api import Aggregates
 from analysis.api import Insight
 from analysis.body import answer, refusal
 from analysis.examined_api import Health
+from analysis.feedback_api import FeedbackApi
 from analysis.incident_api import Incidents
 from analysis.placement_api import Placements
+from analysis.privacy_api import Privacy
 from analysis.problem import Problem, unavailable
 from analysis.store import Store, StoreUnavailable, ping
 from analysis.suppression_api import Suppressions
-from carom import __version__, hooking
+from carom import __version__, content, hooking
 from carom.console.routes import console
 from carom.docs import add_docs
 from carom.engine import Engine
@@ -38,6 +41,7 @@ from carom.errors import SettingsError
 from carom.gate import Bounds, Gate
 from carom.settings import Settings
 from carom.settings.keyfiles import static_api_keys
+from ingest.preferences import Preferences
 from ingest.unsubscribe import Unsubscribing
 from sender.api import Messages
 
@@ -52,7 +56,17 @@ def create_app(engine: Engine) -> FastAPI:
     settings, store, clock = engine.settings, engine.store, engine.clock
     limits = settings.suppression_limits()
     access = Access(store, static_api_keys(settings.api), monotonic=time.monotonic)
-    messages = Messages(store, access, engine.intake, clock=clock, senders=_senders(settings))
+    senders, stored = _senders(settings), content.templates(engine, access)
+    feedback, missing = hooking.feedback(engine)
+    messages = Messages(
+        store,
+        access,
+        engine.intake,
+        clock=clock,
+        senders=senders,
+        fill=stored.fill,
+        feedback=hooking.feedback_url(settings, missing),
+    )
     leaving = Unsubscribing(store, engine.tokens, clock=clock, limits=limits)
     app = FastAPI(
         title="Carom",
@@ -66,12 +80,19 @@ def create_app(engine: Engine) -> FastAPI:
         messages.router(),
         Suppressions(store, access, clock=clock, limits=limits).router(),
         Insight(store, access, clock=clock).router(),
+        Privacy(store, access, clock=clock).router(),
         Incidents(store, access, clock=clock).router(),
         Health(store, access).router(),
         Aggregates(store, access, clock=clock).router(),
         Placements(store, access, clock=clock, window=settings.placement.window).router(),
         leaving.router(),
+        Preferences(store, engine.tokens, clock=clock, limits=limits).router(),
         hooking.api(engine, access).router(),
+        FeedbackApi(store, access, feedback).router(),
+        missing.router(),
+        stored.router(lint=partial(content.previewed, engine), submit=messages.submit_filled),
+        content.lints(engine, access, stored.fill, senders).router(),
+        content.engagement(engine).router(),
         _health(store),
     ):
         app.router.routes.extend(router.routes)  # flat: included routers are matched twice

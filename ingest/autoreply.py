@@ -31,6 +31,11 @@ _AWAY = any_of(
     r"^\W*(?:abwesen|automatische antwort|r.ponse automatique|absence|absent du bureau)",
     r"^\W*(?:respuesta autom|resposta autom|risposta autom|fuori (?:sede|ufficio))",
     r"^\W*(?:automatisch antwoord|afwezig|automatyczna odpowied|автоответ)",
+    r"^\W*(?:fr[åa]nvar|autosvar|automatis[kc]\w* (?:svar|vastaus)|på semester|ikke til stede|fravær)",
+    r"^\W*(?:poza biurem|nieobecn|autoodpowied|na urlopie|mimo kancel|automatick\w+ odpov)",
+    r"^\W*(?:házon kívül|automatikus válasz|ofis dışında|otomatik (?:yanıt|cevap)|poissa)",
+    r"^\W*(?:fuera de (?:la )?oficina|ausente|ausência|fora do escrit|assente|urlaub|buiten kantoor)",
+    r"^\W*(?:в отпуске|отсутств|автоматический ответ|поза офісом|부재중|자동 ?(?:응답|회신))",
     r"自动回复|自動回复|自動回覆|自動返信|自動応答|不在通知|休假|外出",
 )
 _ASKS = any_of(
@@ -43,6 +48,7 @@ _ASKS = any_of(
 _ASKING_SUBJECT = any_of(
     r"(?:confirm|verify) (?:your |this |that )?(?:e-?mail|message|sender|address|delivery)",
     r"(?:confirmation|verification|action) (?:required|request)|sender (?:verif|confirm)",
+    r"requires? (?:verif|confirm|approv|authentic)|\bverify#|waiting for your confirmation",
     r"^\s*re: ",
 )
 

@@ -18,7 +18,7 @@ from enum import IntEnum
 from ingest import addresses
 from ingest.addresses import ADDRESS
 from ingest.finding import Finding
-from ingest.wording import FAILED, HELP, OPENS_LIST
+from ingest.wording import FAILED, HELP, OPENS_LIST, SPARED
 
 MAX_FOUND = 200
 MAX_WORDS = 60
@@ -144,7 +144,7 @@ class Walk:
         if "@" in line and self._names(line):
             return
         if OPENS_LIST.search(line):
-            self._listing = True
+            self._listing = not SPARED.search(line)
         elif DASHES.match(line):
             self._listing = False
         elif self._listing and self._blank and _DELIVERY.match(line):

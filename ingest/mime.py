@@ -59,6 +59,7 @@ _CHARSETS = re.compile(
     r"|iso-2022-(?:jp(?:-[123])?|kr)|ks_c_5601-1987|tis-620|macroman"
 )
 _SUPERSET = {"gb2312": "gb18030", "gbk": "gb18030", "euc-cn": "gb18030", "us-ascii": "utf-8"}
+_ONE_BYTE = ("iso-8859-", "windows-125")
 _MESSAGES = frozenset({"message/rfc822", "message/global", "message/partial"})
 _HEADERS_ONLY = frozenset(
     {
@@ -346,7 +347,19 @@ def decode_text(data: bytes, charset: str) -> str:
         text = data.decode(_SUPERSET.get(name, name), "replace")
     except (LookupError, UnicodeError):
         return _guess(data)
-    return _guess(data) if name in ("us-ascii", "ascii") else text
+    if name in ("us-ascii", "ascii"):
+        return _guess(data)
+    return (_mislabelled(data) if name.startswith(_ONE_BYTE) else "") or text
+
+
+def _mislabelled(data: bytes) -> str:
+    """UTF-8 under a name whose charset takes any byte; '' where it is not that."""
+    if data.isascii():
+        return ""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return ""
 
 
 def _guess(data: bytes) -> str:

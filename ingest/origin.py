@@ -13,7 +13,7 @@ from ingest.mime import Mail
 
 _DAEMON = re.compile(
     r"mailer[-_. ]?da?emon|post[-_]?master|mail[-_. ]?daemon|mdaemon|microsoftexchange|bounces?[@+]"
-    r"|mail delivery|delivery (?:sub)?system|mail\.delivery\.system|(?:system|mail) administrator",
+    r"|\bdaemon@|mail delivery|delivery (?:sub)?system|mail\.delivery\.system|(?:system|mail) administrator",
     re.IGNORECASE,
 )
 _MAIL_SYSTEM = re.compile(r"mail[ -](?:system|server|router|gateway)\b", re.IGNORECASE)
@@ -31,6 +31,12 @@ _FAILURE_SUBJECT = re.compile(
     r"|virus (?:in|found|detected)|non[- ]?remis|apparently from you"
     r"|\u9000\u4fe1|\u9000\u4ef6|\u6295\u9012\u5931\u8d25|\u53d1\u9001\u5931\u8d25"
     r"|メールエラー|エラー通知|エラーメール|配信でき|送信でき|届けでき"
+    r"|(?:automatically|mail|message) (?:was )?(?:rejected|stopped|bounced)|\bbanned\b|blocked by"
+    r"|non d.livr|non recapitat|recapito non|mancat[oa] (?:recapito|consegna)|no entregad"
+    r"|no se (?:puede|pudo|ha podido) entregar|n.o (?:. poss.vel entregar|entregue|foi entregue)"
+    r"|onbestelbaar|kan (?:inte|ikke) levere|niedostarcz|nie dostarcz|nelze doru|nedoru"
+    r"|teslim edileme|k.zbes.thet|nem k.zbes|ei voi(?:tu)? toimittaa|не удалось доставить"
+    r"|배달되지|전송 ?실패|발송 ?실패|반송|无法送达|未送达|無法傳遞|メール(?:拒否|返送)"
     r"|unzustellbar|nicht zugestellt|недостав|не доставлен|配信不能|配信エラー",
     re.IGNORECASE,
 )

@@ -31,7 +31,8 @@ FAILED = any_of(
     r"(?:failed|failure|error)\b.{0,40}deliver|permanent(?:ly)? (?:fail|error|fatal)",
     r"(?:recipient|addresse?)(?:s|es|\(s\)|\(es\))? failed|failed,? permanently",
     r"message (?:was |has been |is )?(?:rejected|refused|blocked|bounced|returned)",
-    r"(?:was|has been|were) (?:rejected|refused|blocked|returned|bounced)|delayed|has not yet been",
+    r"(?:was|has been|were) (?:\w{1,15}ly )?(?:rejected|refused|blocked|returned|bounced|discarded)",
+    r"(?:was|has been|were|is) (?:\w{1,15}ly )?(?:stopped|dropped|intercepted)|delayed|has not yet been",
     # English: why
     r"(?:unknown|no such|invalid|non-?existent|bad|inactive|disabled) "
     r"(?:user|recipient|address|mailbox|local|final|destination|account|host|domain)",
@@ -57,6 +58,10 @@ FAILED = any_of(
     r"n.o (?:foi|p.de|pode) (?:\S+ ){0,2}(?:entreg|ser)|n.o entregue|devolvid",
     r"niet (?:\S+ ){0,2}(?:bezorgd|afgeleverd|worden)|onbestelbaar",
     r"nie (?:\S+ ){0,3}(?:dostarcz|dor.cz|istnieje)",
+    r"falha (?:na|de|ao) (?:entreg|envi)|(?:fallo|error|fall[óo]) (?:en|de|al) (?:la )?entreg",
+    r"(?:mancata|errore (?:di|nella)) (?:consegna|recapito)|chec de (?:la )?(?:remise|distribution)",
+    r"niedostarcz|(?:dostarczeni|wysłani)\w+ .{0,40}(?:nie powiod|niemożliw)",
+    r"bezorging .{0,20}mislukt|niet bezorg",
     # Russian, Ukrainian
     r"не (?:[а-я]+ ){0,3}(?:доставлен|может быть|удалось|существует|найден)",
     r"недостав|невозможно доставить|ошибка доставки|не вдалося|не доставлен",
@@ -72,6 +77,16 @@ FAILED = any_of(
     r"(?:전달|전송|배달|발송|배송)(?:을|를|이|에|되지)? ?(?:할 수 ?없|하지 ?못|실패|못했|않았)",
     r"반송",
     r"kunde inte (?:levereras|skickas)|kunne ikke (?:leveres|sendes)|ikke (?:leveret|levert)",
+    r"gick inte att (?:leverera|skicka|nå)|kan (?:inte|ikke) (?:levere|sende|nå)",
+    r"(?:leverans|levering|afsendelse)\w* (?:\S+ ){0,3}(?:misslyck|mislyk|mislykk)",
+    r"(?:nepodařilo|nezdařilo) se doručit|doručení .{0,40}(?:nezdařilo|selhalo|nepodařilo)",
+    r"nedoručiteln|nem sikerült .{0,40}kézbesít|kézbesíthetetlen|kézbesítés.{0,30}sikertelen",
+    r"teslim (?:edilemiyor|edilmedi|başarısız)|teslimat .{0,20}başarısız|gönderilemedi",
+    r"ei voitu (?:toimittaa|lähettää)|toimit\w+ epäonnistui|perille",
+    r"nu (?:a putut|a fost|poate) .{0,20}livra|δεν (?:ήταν δυνατή|μπόρεσε|παραδόθηκε)",
+    r"не (?:може|можа|беше|бе) .{0,20}достав|неуспешн\w+ достав",
+    r"tidak (?:dapat|bisa) (?:di)?kirim|gagal (?:di)?kirim|không thể (?:gửi|chuyển)",
+    r"تعذر|لم يتم (?:تسليم|إرسال)|לא ניתן (?:למסור|לשלוח)|ไม่สามารถ(?:นำ)?ส่ง",
     r"nelze doručit|nebyl[ao]? doručen|nem (?:lehetett )?kézbesít|teslim edilemedi|iletilemedi",
 )
 """Something was not delivered."""
@@ -86,7 +101,9 @@ OPENS_LIST = any_of(
     r"deliver(?:y|ed) to\b.{0,60}(?:fail|not)|did not reach|not be delivered to",
     r"could not be (?:delivered|reached|sent)\b.{0,60}$|failed addresses",
     r"folgende.{0,40}(?:empf|adress)|empf.nger.{0,40}(?:nicht|fehl)",
-    r"destinatai?r\w+.{0,40}(?:suivant|:)|(?:aux?|les?) destinataire|l.un ou plusieurs",
+    r"destinat[aá]i?ri?\w*.{0,40}(?:suivant|:)|adresat\w*.{0,40}:",
+    r"(?:příjemc|adresát|címzett|alıcı|vastaanottaj|destinatar|παραλήπτ).{0,60}:",
+    r"(?:aux?|les?) destinataire|l.un ou plusieurs",
     r"(?:siguientes?|seguintes?|seguenti?) (?:destinat|direcc|endere|indirizz)",
     r"volgende.{0,30}(?:adres|ontvanger|geadresseerde)",
     r"(?:следующ|получател|адрес).{0,60}(?:не|:)",
@@ -95,6 +112,12 @@ OPENS_LIST = any_of(
     r"(?:以下|下記|次).{0,20}(?:宛先|受信者|アドレス|メール|あて先|宛て|地址|收件)|宛先|受信者",
 )
 """A line after which failed addresses are listed."""
+
+SPARED = any_of(
+    r"without (?:an )?(?:error|problem|fail)|(?:were|was|been) (?:\w{1,15}ly )?(?:delivered|reached|sent)",
+    r"successful|no (?:errors|problems)|erfolgreich|ohne fehler|sans erreur",
+)
+"""A line that opens a list of those who did not fail."""
 
 _MESSAGE = r"(?:message|mail|e-mail|msg)(?:'s)?"
 RETURNED = any_of(

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
 import orjson
@@ -61,6 +62,8 @@ _ULID = re.compile(r"[0-7][0-9a-hjkmnp-tv-z]{25}", re.ASCII)
 _KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
 
 IdempotencyKey = Annotated[str | None, Header()]
+Fill = Callable[[NewMessage], Awaitable[tuple[NewMessage, str]]]
+"""Makes subject, text and HTML of a message by its template, and names that."""
 
 
 class Messages:
@@ -72,13 +75,18 @@ class Messages:
         *,
         clock: Callable[[], float],
         senders: Mapping[str, Mailbox],
+        feedback: Callable[[str, str], str | None] = lambda _stream, _delivery: None,
+        fill: Fill,
     ) -> None:
-        """`senders`: by stream, the From of messages that do not say."""
+        """`senders`: by stream, the From of messages that do not say.  `feedback`: of a stream and
+        a delivery, the link behind "did not get it?", where there is one."""
         self._store = store
         self._access = access
         self._intake = intake
         self._clock = clock
         self._senders = senders
+        self._feedback = feedback
+        self._fill = fill
 
     def router(self) -> APIRouter:
         api = APIRouter(prefix="/v1/messages", tags=["messages"])
@@ -101,7 +109,20 @@ class Messages:
         content = await request.body()
         mark = _mark(key, idempotency_key, content)
         message = checked(NewMessage, read_json(content))
-        return await self._accepted(order_of(message, self._senders, mark))
+        return await self._accepted(await self._order(message, mark))
+
+    async def submit_filled(self, message: NewMessage) -> Response:
+        """Take a message that another part of the API made, such as a template's test."""
+        return await self._accepted(await self._order(message, None))
+
+    async def _order(self, message: NewMessage, mark: Idempotency | None) -> Order:
+        """What is to be sent, by its template if it names one."""
+        if message.template is None:
+            if message.data is not None:
+                raise invalid("data", "fills a `template`: name one")
+            return order_of(message, self._senders, mark)
+        filled, reference = await self._fill(message)
+        return replace(order_of(filled, self._senders, mark), template=reference)
 
     async def submit_batch(
         self, request: Request, key: Caller, idempotency_key: IdempotencyKey = None
@@ -123,11 +144,11 @@ class Messages:
     async def _one(self, raw: Any, mark: Idempotency | None, place: int) -> Json:
         try:
             message = checked(NewMessage, raw)
-            order = order_of(message, self._senders, mark and _placed(mark, place, raw))
+            order = await self._order(message, mark and _placed(mark, place, raw))
             receipt = await self._receipt(order)
         except Problem as problem:
             return {"status": problem.status, "problem": problem.document()}
-        return {"status": 202, **_shown(receipt)}
+        return {"status": 202, **self._told(order, receipt)}
 
     async def submit_raw(
         self,
@@ -158,7 +179,15 @@ class Messages:
     async def _accepted(self, order: Order) -> Response:
         receipt = await self._receipt(order)
         headers = {"Idempotency-Replayed": "true"} if receipt.replayed else None
-        return answer(_shown(receipt), 202, headers)
+        return answer(self._told(order, receipt), 202, headers)
+
+    def _told(self, order: Order, receipt: Receipt) -> Json:
+        """The answer, with the links that are not kept: they can be made again."""
+        told = _shown(receipt)
+        for delivery in told["deliveries"]:
+            if url := self._feedback(order.stream, delivery["id"]):
+                delivery["feedback_url"] = url
+        return told
 
     async def _receipt(self, order: Order) -> Receipt:
         try:

@@ -16,66 +16,21 @@ from sender.html_tokens import Kind, Token, tokens
 MOST_DEEP = 20
 """Lists within lists that are indented; deeper ones stand where the last one does."""
 
-_PARAGRAPHS = frozenset(
-    [
-        "p",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "ul",
-        "ol",
-        "dl",
-        "blockquote",
-        "pre",
-        "table",
-        "hr",
-        "form",
-        "fieldset",
-        "figure",
-    ]
-)
-_LINES = frozenset(
-    [
-        "div",
-        "tr",
-        "li",
-        "dt",
-        "dd",
-        "section",
-        "article",
-        "header",
-        "footer",
-        "main",
-        "nav",
-        "aside",
-        "address",
-        "center",
-        "caption",
-    ]
-)
+_PARAGRAPHS = frozenset({
+    "p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "dl", "blockquote", "pre", "table",
+    "hr", "form", "fieldset", "figure",
+})  # fmt: skip
+_LINES = frozenset({
+    "div", "tr", "li", "dt", "dd", "section", "article", "header", "footer", "main", "nav",
+    "aside", "address", "center", "caption",
+})  # fmt: skip
 _SKIPPED = frozenset(["head", "script", "style", "title", "template"])
 _SPACE = re.compile(r"[\s\u200b\u00ad\ufeff]+")
 _HIDDEN = re.compile(r"display\s{0,9}:\s{0,9}none", re.IGNORECASE)
-_VOID = frozenset(
-    [
-        "area",
-        "base",
-        "br",
-        "col",
-        "embed",
-        "hr",
-        "img",
-        "input",
-        "link",
-        "meta",
-        "source",
-        "track",
-        "wbr",
-    ]
-)
+_VOID = frozenset({
+    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source",
+    "track", "wbr",
+})  # fmt: skip
 
 
 def text_of(html: str) -> str:
@@ -160,7 +115,7 @@ class _Page:
         if tag == "a" and self._links:
             self._end_link(*self._links.pop())
         elif tag in ("td", "th"):
-            self._pending = 0
+            self._end_cell()
         elif tag in ("ul", "ol") and self._lists:
             self._lists.pop()
             self._break(1 if self._lists else 2)
@@ -180,7 +135,13 @@ class _Page:
         if self._line and not self._pending:
             self._line[-1] = self._line[-1].rstrip(" ")
             self._line.append(" | ")
-            self._cell_begins = True
+        self._cell_begins = True
+
+    def _end_cell(self) -> None:
+        """A break at its end is none; what was pending before an empty cell still is."""
+        if not self._cell_begins:
+            self._pending = 0
+        self._cell_begins = False
 
     def _words(self, text: str) -> None:
         squeezed = _SPACE.sub(" ", text)
@@ -204,7 +165,7 @@ class _Page:
         bare = rest.lstrip("/")
         if said and said.rstrip("/") in (target.rstrip("/"), bare.rstrip("/")):
             return
-        self._words(f" <{bare if scheme.lower() == 'mailto' else target}> ")
+        self._words(f" <{bare if scheme.lower() == 'mailto' else target}>")
 
     def _break(self, size: int) -> None:
         if not self._cell_begins:

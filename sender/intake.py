@@ -13,18 +13,21 @@ import asyncio
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from analysis.address import Address, address_hash
 from analysis.batch import Batch
 from analysis.store import Store
 from sender.allowances import Rate
+from sender.compliance import TEXTS, Finding
 from sender.compose import Composed, Draft, Origin, compose
 from sender.headers import ComposeError
+from sender.linting import Linting
 from sender.ready import accept
 from sender.submit import RANKS, Idempotency, Receipt, Recipient, Submission, submit
 from sender.tokens import Tokens
+from sender.tracking import Tracking
 
 MOST_RECIPIENTS = 50
 """Of one message: transactional mail has one, and a long To list is a mistake."""
@@ -61,6 +64,7 @@ class Order:
     idempotency: Idempotency | None = None
     require_tls: bool = False  # only where the receiver's certificate holds; or the stream asks so
     probe: str | None = None  # placement | canary: our own, which no client can ask for
+    template: str | None = None  # `name@version` that it was made of
 
     @property
     def octets(self) -> int:
@@ -103,6 +107,8 @@ class Intake:
         observer: Observer,
         wake: Callable[[], None],
         lanes: int = 1,
+        linting: Linting | None = None,
+        tracking: Tracking | None = None,
     ) -> None:
         """`wake` tells a sender in this process that something is due; `lanes` is how many group
         commits may run at once: one on SQLite, a few on PostgreSQL."""
@@ -113,6 +119,8 @@ class Intake:
         self._new_id = new_id
         self._observer = observer
         self._wake = wake
+        self._linting = linting
+        self._tracking = tracking
         self._batch: Batch[Submission, Receipt] = Batch(self._commit, lanes=lanes)
 
     async def accept(self, order: Order) -> Receipt:
@@ -135,7 +143,10 @@ class Intake:
         start = self._start(order, now)
         deadline = self._deadline(order, class_, start, now)
         message_id = self._new_id()
-        composed = self._composed(order, message_id, class_, now)
+        to = tuple(self._recipient(address, deadline) for address in recipients)
+        dressed = self._dressed(order, to, class_, start)
+        composed = self._composed(dressed, message_id, class_, now)
+        findings = self._findings(order, composed, class_, now)
         return Submission(
             id=message_id,
             stream=order.stream,
@@ -144,7 +155,7 @@ class Intake:
             subject=composed.subject,
             header_message_id=composed.message_id,
             content=composed.content,
-            recipients=tuple(self._recipient(address, deadline) for address in recipients),
+            recipients=to,
             created_at=now,
             deadline=deadline,
             send_at=order.send_at,
@@ -153,6 +164,8 @@ class Intake:
             require_tls=order.require_tls or order.stream in self._terms.require_tls,
             cap=self._terms.caps.get(order.stream) if order.probe is None else None,
             probe=order.probe,
+            template=order.template,
+            findings=findings,
         )
 
     async def close(self) -> None:
@@ -199,6 +212,28 @@ class Intake:
         if deadline > start + self._terms.furthest:
             raise Refused("deadline", "expected a time within 30 days of sending")
         return deadline
+
+    def _dressed(self, order: Order, to: Sequence[Recipient], class_: str, start: float) -> Order:
+        """With links and pixel where its stream asks so; a body that several share has none."""
+        message = order.message
+        if self._tracking is None or isinstance(message, bytes) or len(to) != 1 or order.probe:
+            return order
+        tracked = self._tracking.tracked(
+            message, to[0].delivery_id, stream=order.stream, class_=class_, start=start
+        )
+        return replace(order, message=tracked)
+
+    def _findings(
+        self, order: Order, composed: Composed, class_: str, now: float
+    ) -> tuple[Finding, ...]:
+        """What the lint says of the message as it was handed in; raises `Refused`."""
+        if self._linting is None or order.probe is not None:
+            return ()
+        found = self._linting.look(order.message, composed, order.stream, class_, now)
+        if refused := self._linting.refused(order.stream, found):
+            said = TEXTS[refused.code]
+            raise Refused(refused.where, f"{refused.code}: {said.en}; {said.mend_en}")
+        return found
 
     def _composed(self, order: Order, message_id: str, class_: str, now: float) -> Composed:
         message = order.message

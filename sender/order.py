@@ -13,7 +13,14 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    WithJsonSchema,
+    field_validator,
+)
 
 from analysis.address import Address, AddressError, Mailbox, parse_mailbox
 from analysis.body import Body, shown
@@ -27,6 +34,8 @@ from sender.submit import Idempotency
 
 MOST_METADATA = 16_000
 """Octets of `metadata` as JSON: it is a label for the client's own records, not storage."""
+MOST_DATA = 256_000
+"""Octets of `data` as JSON: what a template is filled with."""
 MOST_MESSAGES = 500
 """In one batch."""
 
@@ -79,9 +88,18 @@ def _metadata(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-def _no_template(value: object) -> None:
-    if value is not None:
-        raise ValueError("templates are not supported yet: give `subject`, `text` and `html`")
+def _data(value: dict[str, Any]) -> dict[str, Any]:
+    try:
+        content = orjson.dumps(value)
+    except orjson.JSONEncodeError as error:
+        raise ValueError("is nested too deeply") from error
+    if len(content) > MOST_DATA:
+        raise ValueError(f"is longer than {MOST_DATA} octets")
+    return value
+
+
+def _choice(value: object) -> object:
+    return {"name": value} if isinstance(value, str) else value
 
 
 MailboxField = Annotated[
@@ -112,7 +130,7 @@ Octets = Annotated[
     WithJsonSchema({"type": "string", "contentEncoding": "base64"}),
 ]
 Metadata = Annotated[dict[str, Any], AfterValidator(_metadata)]
-Nothing = Annotated[None, BeforeValidator(_no_template), WithJsonSchema({"type": "null"})]
+Data = Annotated[dict[str, Any], AfterValidator(_data)]
 
 
 class AttachmentBody(Body):
@@ -121,6 +139,23 @@ class AttachmentBody(Body):
     content_type: str = "application/octet-stream"
     content_id: str | None = None
     disposition: Literal["attachment", "inline"] = "attachment"
+
+
+class TemplateChoice(Body):
+    """A stored template: the newest version in the nearest language, or the version named."""
+
+    name: str = Field(max_length=64)
+    lang: str = Field("", max_length=35)
+    version: int | None = Field(None, ge=1, le=1_000_000_000)
+
+    @field_validator("lang")
+    @classmethod
+    def _folded(cls, text: str) -> str:
+        return text.lower().replace("_", "-")
+
+    def __str__(self) -> str:
+        name = "".join(c if c.isprintable() else "?" for c in self.name)
+        return name if self.version is None else f"{name}@{self.version}"
 
 
 class Terms(Body):
@@ -147,8 +182,8 @@ class NewMessage(Terms):
     reply_to: Mailboxes = Field(default_factory=list)
     headers: dict[str, str] = Field(default_factory=dict)
     attachments: list[AttachmentBody] = Field(default_factory=list)
-    template: Nothing = None
-    data: Nothing = None
+    template: Annotated[TemplateChoice | None, BeforeValidator(_choice)] = None
+    data: Data | None = None
 
 
 class RawMessage(Terms):

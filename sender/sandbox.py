@@ -87,22 +87,11 @@ class _Absent(jinja2.StrictUndefined):
 _METHODS: dict[type, frozenset[str]] = {
     dict: frozenset({"items", "keys", "values", "get"}),
     str: frozenset({"upper", "lower", "title", "strip", "startswith", "endswith"}),
-    LoopContext: frozenset(
-        [
-            "index",
-            "index0",
-            "revindex",
-            "revindex0",
-            "first",
-            "last",
-            "length",
-            "depth",
-            "previtem",
-            "nextitem",
-            "cycle",
-        ]
-    ),
-}
+    LoopContext: frozenset({
+        "index", "index0", "revindex", "revindex0", "first", "last", "length", "depth",
+        "previtem", "nextitem", "cycle",
+    }),
+}  # fmt: skip
 _OPERATORS = ("+", "-", "*", "/", "//", "%", "**")
 
 
@@ -229,9 +218,11 @@ class _Guard(NodeTransformer):
         self._deep += 1
         if type(node) not in _ALLOWED:
             said = _CALLED.get(type(node), type(node).__name__.lower())
-            raise jinja2.TemplateSyntaxError(f"{said} is not part of our templates", node.lineno)
+            raise jinja2.TemplateSyntaxError(
+                f"{said} is not part of our templates", node.lineno or 1
+            )
         if self._nodes > MOST_NODES or self._deep > MOST_DEEP:
-            raise jinja2.TemplateSyntaxError("is too long or nested too deeply", node.lineno)
+            raise jinja2.TemplateSyntaxError("is too long or nested too deeply", node.lineno or 1)
         found = self.generic_visit(node, *args, **named)
         self._deep -= 1
         return _REPLACED.get(type(node), _itself)(found)
@@ -239,7 +230,7 @@ class _Guard(NodeTransformer):
 
 def _watched_loop(node: nodes.For) -> nodes.Node:
     if node.recursive:
-        raise jinja2.TemplateSyntaxError("a recursive loop is not part of ours", node.lineno)
+        raise jinja2.TemplateSyntaxError("a recursive loop is not part of ours", node.lineno or 1)
     node.iter = _filter(node.iter, _TURNS)
     return node
 
@@ -258,7 +249,7 @@ def _itself(node: nodes.Node) -> nodes.Node:
 
 
 def _filter(node: Any, name: str) -> nodes.Filter:
-    return nodes.Filter(node, name, [], [], None, None, lineno=node.lineno)
+    return nodes.Filter(node, name, [], [], None, None, lineno=node.lineno or 1)
 
 
 _ALLOWED = frozenset({
@@ -281,33 +272,11 @@ _REPLACED: dict[type[nodes.Node], Callable[[Any], nodes.Node]] = {
     nodes.Dict: _made,
     nodes.Tuple: _made,
 }
-_TESTS = [
-    "boolean",
-    "defined",
-    "divisibleby",
-    "eq",
-    "equalto",
-    "even",
-    "false",
-    "float",
-    "ge",
-    "gt",
-    "in",
-    "integer",
-    "iterable",
-    "le",
-    "lower",
-    "lt",
-    "mapping",
-    "ne",
-    "none",
-    "number",
-    "odd",
-    "string",
-    "true",
-    "undefined",
-    "upper",
-]
+_TESTS = (
+    "boolean", "defined", "divisibleby", "eq", "equalto", "even", "false", "float",
+    "ge", "gt", "in", "integer", "iterable", "le", "lower", "lt", "mapping", "ne",
+    "none", "number", "odd", "string", "true", "undefined", "upper",
+)  # fmt: skip
 _ENVIRONMENTS = {html: _Sandbox(html=html) for html in (False, True)}
 
 

@@ -33,7 +33,7 @@ from analysis.problem import Problem
 from analysis.smtpd import CommandError, Conversation, Credentials, Door, Limits, Reason, Server
 from analysis.smtpd.auth import MECHANISMS
 from analysis.smtpd.door import is_loopback
-from analysis.store import StoreUnavailable
+from analysis.store import StoreFull, StoreUnavailable
 from analysis.suppression import Reason as Why
 from analysis.suppression import Suppression
 from sender.intake import Order, Refused
@@ -45,6 +45,7 @@ from sender.submit import Receipt
 log = structlog.get_logger()
 
 _LATER = "451 4.3.0 Nothing can be stored now, try later"
+_NO_ROOM = "452 4.3.1 Nothing more can be stored now, try later"
 _MOST_OF_A_LINE = 500
 """Octets of a reply without its end.  RFC 5321 section 4.5.3.1.5."""
 
@@ -118,7 +119,7 @@ class Submitting:
             raise _refusal("554 5.6.0", f"{header_of(error.field)}: {error.text}") from None
         except (StoreUnavailable, Overloaded) as error:
             log.warning("submission.waits", error=str(error))
-            return _LATER
+            return _NO_ROOM if isinstance(error, StoreFull) else _LATER
         if receipt.conflict:
             text = f"{IDEMPOTENCY}: was used with another message within the last day"
             raise _refusal("554 5.6.0", text)

@@ -26,6 +26,7 @@ from analysis.suppression import Question, Reason, Suppression, ask
 from sender import caps
 from sender.allowances import Rate
 from sender.caps import Over
+from sender.compliance import ADVICE, Finding
 
 RANKS = {"otp": 0, "transactional": 1, "bulk": 2}
 """Strict priority of the classes: a login code never waits behind a newsletter."""
@@ -64,6 +65,8 @@ class Submission:
     require_tls: bool = False  # only where the receiver's certificate holds
     cap: Rate | None = None  # the most that one recipient gets in this stream
     probe: str | None = None  # placement | canary: our own
+    template: str | None = None  # `name@version` that it was made of
+    findings: tuple[Finding, ...] = ()  # what the lint has to say
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +203,7 @@ def _answer(
     over: dict[str, Over],
     now: float,
 ) -> dict[str, Any]:
-    return {
+    answer: dict[str, Any] = {
         "id": submission.id,
         "deliveries": [
             _delivery_answer(recipient, withheld.get(recipient.delivery_id))
@@ -208,6 +211,9 @@ def _answer(
             for recipient in submission.recipients
         ],
     }
+    if submission.findings:
+        answer["findings"] = [one.view() for one in submission.findings]
+    return answer
 
 
 def _delivery_answer(recipient: Recipient, entry: Suppression | None) -> dict[str, Any]:
@@ -257,8 +263,18 @@ def _write(
         for row in rows
         if row["state"] == State.SUPPRESSED and row["probe"] is None
     ]
-    announce(tx, noted)
+    announce(tx, noted + [_lint_event(s, now) for s in submissions if _is_told(s)])
     cohorts.note(tx, _marks(rows))
+
+
+def _is_told(s: Submission) -> bool:
+    """Advice is for whoever reads the answer; an event is for what should be mended."""
+    return any(one.severity != ADVICE for one in s.findings)
+
+
+def _lint_event(s: Submission, now: float) -> dict[str, Any]:
+    codes = [one.code for one in s.findings if one.severity != ADVICE]
+    return event("linted", at=now, message_id=s.id, data={"stream": s.stream, "findings": codes})
 
 
 def _marks(rows: Sequence[dict[str, Any]]) -> list[cohorts.Mark]:
@@ -284,6 +300,7 @@ def _message_row(s: Submission) -> dict[str, Any]:
         "size": len(s.content),
         "metadata": s.metadata,
         "require_tls": s.require_tls,
+        "template": s.template,
     }
 
 

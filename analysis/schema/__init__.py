@@ -19,6 +19,7 @@ from analysis.schema.aggregate import (
 from analysis.schema.columns import Json, Serial, Ulid, metadata
 from analysis.schema.doctor import doctor_checks
 from analysis.schema.duties import duties
+from analysis.schema.engagement import engagements
 from analysis.schema.incidents import (
     blocklistings,
     held_suppressions,
@@ -38,6 +39,7 @@ from analysis.schema.records import api_keys, audit, events, idempotency
 from analysis.schema.routing import warmup_counts
 from analysis.schema.sending import attempts, bodies, deliveries, messages
 from analysis.schema.standing import soft_bounces, suppressions
+from analysis.schema.templates import templates
 from analysis.schema.webhooks import webhook_calls, webhooks
 
 __all__ = [
@@ -62,6 +64,7 @@ __all__ = [
     "dmarc_sources",
     "doctor_checks",
     "duties",
+    "engagements",
     "events",
     "feedback",
     "held_suppressions",
@@ -77,6 +80,7 @@ __all__ = [
     "soft_bounces",
     "suppressions",
     "tallies",
+    "templates",
     "tls_policies",
     "tls_reports_sent",
     "tls_results",

@@ -35,6 +35,7 @@ messages = Table(
     Column("size", Integer, nullable=False),  # octets of the body row
     Column("metadata", Json, nullable=False),
     Column("require_tls", Boolean, nullable=False, server_default=false()),
+    Column("template", String(100)),  # `name@version` that it was made of
     Index("ix_messages_header_message_id", "header_message_id"),
     Index("ix_messages_created_at", "created_at"),
     Index(

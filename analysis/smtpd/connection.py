@@ -28,10 +28,12 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from analysis.smtpd.door import Door, Limits, Reason, client_address
 from analysis.smtpd.path import CommandError
+from analysis.store import StoreFull
 
 log = structlog.get_logger()
 
 TROUBLE = "451 4.3.0 Temporary trouble here, try later"
+NO_ROOM = "452 4.3.1 No room now, try later"
 _GROUPED = frozenset({"MAIL", "RCPT", "RSET"})
 """Commands whose replies may wait for the next one's: RFC 2920 section 3.2."""
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -257,7 +259,7 @@ class Connection(SMTP):
         line = trace.tb_lineno if trace else 0
         log.error("smtpd.trouble", error=type(error).__name__, file=file, line=line)
         log.debug("smtpd.trouble.detail", exc_info=error)
-        return TROUBLE
+        return NO_ROOM if isinstance(error, StoreFull) else TROUBLE
 
 
 async def _unknown_command(_argument: str) -> None:

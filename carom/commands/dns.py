@@ -10,10 +10,10 @@ import typer
 
 from carom.commands import ConfigOption, JsonOption
 from carom.errors import SettingsError
-from carom.records import listing, records
+from carom.records import listing, policy, records
 from carom.records import zone as as_zone
 from carom.settings import load
-from carom.settings.keyfiles import dkim_keys
+from carom.settings.keyfiles import published_keys
 
 
 def dns(
@@ -25,9 +25,14 @@ def dns(
     settings = load(config)
     if not settings.sender.domain:
         raise SettingsError("[sender] domain: is not set; `carom init` writes a set-up with it")
-    found = records(settings, dkim_keys(settings))
+    found = records(settings, published_keys(settings))
     if as_json:
         for record in found:
             typer.echo(json.dumps(asdict(record), ensure_ascii=False))
+    elif zone:
+        typer.echo(as_zone(found), nl=False)
     else:
-        typer.echo(as_zone(found) if zone else listing(found), nl=False)
+        typer.echo(listing(found))
+        where = f"https://mta-sts.{settings.ingest.domain}/.well-known/mta-sts.txt"
+        typer.echo(f"{where}  (optional; with the _mta-sts record)")
+        typer.echo("".join(f"    {line}\n" for line in policy(settings).splitlines()), nl=False)

@@ -10,7 +10,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
@@ -85,9 +84,9 @@ def show(console: Console, findings: Findings, language: Language) -> None:
         first = Text("\n").join(_seen(one, language) for one in those)
         table.add_row(Text(mark, style), Text(title(check, language), "bold"), first)
     console.print(table)
-    for finding in _all(findings):
-        if finding.mend(language):
-            _tell(console, finding, language)
+    for check, those in findings.items():
+        if amiss := [one for one in those if one.mend(language)]:
+            _tell(console, check, amiss, language)
     console.print(_summary(findings))
 
 
@@ -96,14 +95,15 @@ def _seen(finding: Finding, language: Language) -> Text:
     return Text(f"{mark} ", style).append(finding.seen(language), "default not bold")
 
 
-def _tell(console: Console, finding: Finding, language: Language) -> None:
-    mark, style = _STYLES[finding.state]
+def _tell(console: Console, check: str, amiss: Sequence[Finding], language: Language) -> None:
+    """Why it matters, once; then each finding with its mend."""
     console.print()
-    console.print(Text(f"{mark} {title(finding.check, language)}: ", style), end="")
-    console.print(Text(finding.seen(language)), soft_wrap=True)
-    console.print(Padding(Text(finding.why(language), "dim"), (0, 0, 0, 2)))
-    # not wrapped: it is there to be copied
-    console.print(Text(f"  → {finding.mend(language)}"), soft_wrap=True)
+    console.print(Text(title(check, language), "bold"))
+    console.print(Text(amiss[0].why(language), "dim"))
+    for finding in amiss:
+        console.print(_seen(finding, language))
+        # not wrapped: it is there to be copied
+        console.print(Text(f"  → {finding.mend(language)}"), soft_wrap=True)
 
 
 def _summary(findings: Findings) -> Text:

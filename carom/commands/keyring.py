@@ -34,7 +34,7 @@ token_app = group("Keys of return paths and unsubscribe links.")
 @app.command("list")
 def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """List the keys: where they stand, and under which name they are published."""
-    for key in Keyring.of(load_with_origins(config)).keys():
+    for key in Keyring.of(load_with_origins(config)).every():
         kind = kind_of(key.key).value
         since = None if key.since is None else _day(key.since).isoformat()
         told: dict[str, Any] = {"selector": key.selector, "domain": key.domain, "kind": kind}
@@ -108,7 +108,7 @@ def retire(
 def _others_sign(keyring: Keyring, key: PublishedKey) -> bool:
     return any(
         one.state == "active" and one.domain == key.domain and one.selector != key.selector
-        for one in keyring.keys()
+        for one in keyring.every()
     )
 
 

@@ -5,23 +5,27 @@ Works with and without a running service.  Every change is audited under the nam
 
 from __future__ import annotations
 
+import asyncio
+import csv
 import getpass
 import json
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated, BinaryIO, TextIO
 
 import typer
+from rich.console import Console
 from rich.progress import Progress
 
 from analysis import exchange
 from analysis import suppression as listing
 from analysis.address import AddressError, address_hash, parse
 from analysis.lookup import suppression_view
-from analysis.store import Store, chunks
+from analysis.store import Store
 from analysis.suppression import EVERY_STREAM, Lift, Reason, Suppression
 from carom.commands import ConfigOption, JsonOption
 from carom.errors import CaromError, UsageError
@@ -29,6 +33,8 @@ from carom.opening import with_store
 from carom.settings import load
 
 PAGE = 1_000
+BATCH = 10_000
+"""Lines of a file in one transaction."""
 
 StreamOption = Annotated[
     str | None, typer.Option("--stream", help="In this stream only; else in all.")
@@ -150,40 +156,93 @@ def export(
 
 
 def import_(
-    file: Annotated[Path, typer.Argument(help="CSV with a header line, or .ndjson.")],
+    file: Annotated[Path, typer.Argument(help="CSV, NDJSON or JSON, ours or of another service.")],
+    format_: Annotated[
+        str, typer.Option("--format", help=f"One of {', '.join(exchange.FORMATS)}.")
+    ] = "auto",
+    stream: Annotated[
+        str, typer.Option("--stream", help="For lines that say none; `*`: every stream.")
+    ] = EVERY_STREAM,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check only.")] = False,
+    rejects: Annotated[
+        Path | None, typer.Option(help="CSV of the lines refused; else to stderr.")
+    ] = None,
     config: ConfigOption = None,
 ) -> int:
     """Put many addresses on the list; each line that cannot be taken is named.
 
-    Columns: address (or email), and if wanted reason, stream, until, evidence, as exported.
+    What SES, Postmark, SendGrid, Mailgun, SparkPost and Postal export is recognised by its columns;
+    of others: address (or email), and if wanted reason, stream, until, evidence, as exported.
     """
+    if format_ not in exchange.FORMATS:
+        raise UsageError(f"--format {format_}: expected one of {', '.join(exchange.FORMATS)}")
     settings = load(config)
+    terms = exchange.Terms(time.time(), user(), settings.suppression_limits(), _stream(stream))
     try:
-        found = exchange.read_list(
-            file.read_bytes(),
-            _kind(file),
-            now=time.time(),
-            actor=user(),
-            limits=settings.suppression_limits(),
-        )
-    except ValueError as error:
-        raise UsageError(f"{file}: {error}") from error
-    for refused in found.refused:
-        typer.echo(f"{file}: line {refused['line']}: {refused['error']}", err=True)
-    if not dry_run:
-        with_store(settings, lambda store: _write_all(store, found.entries))
+        with (
+            file.open("rb") as source,
+            rejects.open("w", newline="") if rejects else nullcontext() as refused,
+        ):
+            tell = _told(file) if refused is None else _written(refused)
+            intake = Intake(source, file.stat().st_size, terms, format_, tell)
+            if dry_run:
+                asyncio.run(intake.read(None))
+            else:
+                with_store(settings, intake.read)
+    except OSError as error:
+        raise UsageError(f"{error.filename or file}: {error.strerror}") from error
     done = "would be imported" if dry_run else "imported"
-    typer.echo(f"{len(found.entries)} {done}, {found.refusals} refused")
-    return 1 if found.refusals else 0
+    typer.echo(f"{intake.taken} {done}, {intake.refused} refused")
+    return 1 if intake.refused else 0
 
 
-async def _write_all(store: Store, entries: list[Suppression]) -> None:
-    with Progress(transient=True) as progress:
-        bar = progress.add_task("writing", total=len(entries))
-        for chunk in chunks(entries, 5_000):
-            await store.write(lambda tx, chunk=chunk: listing.suppress(tx, chunk))  # type: ignore[misc]
-            progress.advance(bar, len(chunk))
+@dataclass(slots=True)
+class Intake:
+    """A file on its way onto the list, with a bar that shows how far it is."""
+
+    source: BinaryIO
+    size: int  # octets
+    terms: exchange.Terms
+    format_: str
+    tell: Callable[[exchange.Refusal], None]
+    taken: int = 0
+    refused: int = 0
+
+    async def read(self, store: Store | None) -> None:
+        """Put the entries on the list; without a store only read them."""
+        screen = Console(stderr=True)
+        with Progress(transient=True, console=screen, disable=not screen.is_terminal) as progress:
+            bar = progress.add_task("reading", total=self.size)
+            found = exchange.read_list(self.source, self.terms, self.format_)
+            for part in exchange.batches(found, BATCH):
+                entries = [one for one in part if isinstance(one, Suppression)]
+                for refusal in part:
+                    if isinstance(refusal, exchange.Refusal):
+                        self.refused += 1
+                        self.tell(refusal)
+                if store is not None:
+                    await store.write(
+                        lambda tx, new=entries: listing.suppress(tx, new, at=self.terms.now)  # type: ignore[misc]
+                    )
+                self.taken += len(entries)
+                progress.update(bar, completed=self.source.tell())
+
+
+def _told(file: Path) -> Callable[[exchange.Refusal], None]:
+    return lambda one: typer.echo(f"{file}: line {one.line}: {one.why}", err=True)
+
+
+def _written(out: TextIO) -> Callable[[exchange.Refusal], None]:
+    table = csv.writer(out)
+    table.writerow(["line", "error"])
+    return lambda one: table.writerow([one.line, one.why])
+
+
+def _stream(name: str) -> str:
+    try:
+        return exchange.checked_stream(name)
+    except ValueError as error:
+        raise UsageError(f"--stream {name}: {error}") from error
 
 
 async def _pages(

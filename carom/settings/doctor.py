@@ -12,7 +12,8 @@ from carom.settings.units import Domain, Duration, Listen, Section, key, parse_e
 class Doctor(Section):
     every: Duration = key(
         3_600.0,
-        "The service examines itself this often: metrics, events and `GET /v1/doctor`. 0: never.",
+        "The service examines itself this often: metrics, events and `GET /v1/doctor`; 0: never. "
+        'By itself only with a listener beyond loopback and no static_mx "*".',
         "duration",
     )
     receivers: list[Domain] = key(

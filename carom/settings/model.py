@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from carom.settings.console import Console
+from carom.settings.content import Templates
 from carom.settings.doctor import Doctor
 from carom.settings.judging import Rules
 from carom.settings.keeping import Database, Log, Retention, Suppression
@@ -42,6 +43,7 @@ class Settings(Section):
     dmarc: Dmarc = key(Dmarc(), "What receivers report of our domains.")
     tokens: Tokens = key(Tokens(), "What proves that a return path is ours.")
     streams: dict[StreamName, Stream] = key({}, "Kinds of mail that are kept and counted apart.")
+    templates: Templates = key(Templates(), "How stored templates are rendered.")
     providers: dict[ProviderName, Provider] = key({}, "Limits that differ for a mailbox provider.")
     rules: Rules = key(Rules(), "What replies and reports mean.")
     webhooks: Webhooks = key(Webhooks(), "Who is told of events, and how patiently.")

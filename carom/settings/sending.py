@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, SecretStr, model_validator
 
 from analysis import retry
+from carom.settings.content import Content
 from carom.settings.routing import RouteList
 from carom.settings.units import (
     Domain,
@@ -242,7 +243,7 @@ class SuppressionScope(StrEnum):
     STREAM = "stream"
 
 
-class Stream(Section):
+class Stream(Content):
     class_: Class = key(
         Class.TRANSACTIONAL,
         "Of messages that do not say.",
@@ -254,6 +255,10 @@ class Stream(Section):
     )
     unsubscribe: bool = key(
         False, "Write List-Unsubscribe with one click, RFC 8058; bulk mail needs it."
+    )
+    feedback: bool = key(
+        False,
+        'Answer each delivery with a link for "did not get it?"; needs [api] public_url.',
     )
     require_tls: bool = key(
         False, "Deliver only where the receiver's certificate holds; put off elsewhere."

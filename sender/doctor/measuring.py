@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import resource
 import shutil
 import sqlite3
@@ -24,8 +23,8 @@ _QUESTION = b"\x23" + bytes(47)  # version 4, mode 3: client
 
 
 def open_files() -> int:
-    """The limit in force; a service raises it by itself as far as it may."""
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    """The limit in force for this process: a service has its own, a shell another."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def local_ports() -> int | None:
@@ -64,7 +63,7 @@ async def time_server(host: str, port: int, *, clock: Callable[[], float], secon
     except TimeoutError:
         return Clock(against, None, f"no answer within {seconds:g} s")
     except OSError as error:
-        return Clock(against, None, os.strerror(error.errno) if error.errno else str(error))
+        return Clock(against, None, error.strerror or str(error))
     if len(answer) < 48 or answer[24:32] != cookie or answer[1] == 0:
         return Clock(against, None, "the answer is none of SNTP")
     theirs = (_stamp(answer[32:40]) + _stamp(answer[40:48])) / 2

@@ -73,7 +73,7 @@ def is_problem(answer: httpx2.Response) -> bool:
             "attachments[0].filename",
             "no path",
         ),
-        ({"template": "welcome"}, "template", "not supported yet"),
+        ({"template": "welcome"}, "template", "comes with its own"),
         ({"metadata": {"a": "x" * 20_000}}, "metadata", "longer"),
         ({"metadata": {"a": "\0"}}, "metadata", "NUL"),
         ({"metadata": [1]}, "metadata", "dictionary"),

@@ -7,11 +7,22 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
 
+from analysis import examined, reputation
+from analysis.aggregate import TLS_RESULTS, Outcome
+from analysis.aggregate_ledger import Noted
+from analysis.aggregate_metrics import SOURCES as SENDERS
+from analysis.examined_metrics import Health
 from analysis.facts import Kind
+from analysis.incident_metrics import Trouble
 from analysis.metrics import Gauges, Metrics
+from analysis.placement import Place, Settled, Tally
+from analysis.probe_metrics import ProbeGauges
 from analysis.smtpd.door import Reason as Refused
 from analysis.suppression import Reason
 from analysis.verdict import Category, Fault
+from analysis.webhooks import Result as Told
+from ingest.authres import METHODS
+from ingest.seed_account import Reason as SeedReason
 from sender.submit import RANKS
 from tests.servers import LOOPBACK, free_port
 
@@ -47,14 +58,41 @@ def tick(metrics: Metrics) -> None:
     metrics.inbound.labels(kind=Kind.BOUNCE).inc(5)
     metrics.refused.labels(reason=Refused.UNKNOWN_RECIPIENT).inc(2)
     metrics.tls.labels(version="TLSv1.3", policy="opportunistic").inc(970)
+    _count_what_comes_back(metrics)
     metrics.observe(
         Gauges(
             suppressions=dict.fromkeys(Reason, 7),
             queue=dict.fromkeys(RANKS, (3, 0.5)),
             unread=1,
+            routes_out={"direct": False},
+            trouble=Trouble(
+                ratios=(
+                    reputation.Measured(PROVIDER, "complaints", 1, 10_000, 0.0, 1.0),
+                    reputation.Measured(PROVIDER, "bounces", 60, 10_000, 0.0, 1.0),
+                ),
+                listed={("spamhaus-zen", "address"): 0},
+            ),
             cohorts=((STREAM, PROVIDER, 965, 990),),
+            probes=ProbeGauges({PROVIDER: Tally(inbox=97, junk=3)}, silence=42.0),
+            health=Health(dict.fromkeys(examined.CHECKS, "ok"), at=1_700_000_000.0),
         )
     )
+
+
+def _count_what_comes_back(metrics: Metrics) -> None:
+    """Reports, probes, hooks and people: each a little, all of them well."""
+    metrics.aggregates.heard(
+        Noted(
+            "",
+            messages={(Outcome.ALIGNED, SENDERS[0]): 100},
+            sessions={TLS_RESULTS[0]: 100},
+        )
+    )
+    said = tuple((method, "pass") for method in METHODS)
+    metrics.probes.settled(Settled(PROVIDER, Place.INBOX, 4.0, said))
+    metrics.probes.errors.labels(SeedReason.TIMEOUT).inc(0)
+    metrics.webhooks.labels(Told.DELIVERED).inc(50)
+    metrics.feedback.labels(STREAM, PROVIDER).inc(0.1)
 
 
 class Carom:

@@ -10,10 +10,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import dedent
 
 ROOT = Path(__file__).parents[2]
 
-_FENCE = re.compile(r"^(?P<mark>```+)(?P<info>[^\n`]*)\n(?P<code>.*?)^(?P=mark)[ \t]*$", re.M | re.S)
+_FENCE = re.compile(
+    r"^ *(?P<mark>```+)(?P<info>[^\n`]*)\n(?P<code>.*?)^ *(?P=mark)[ \t]*$",
+    re.MULTILINE | re.DOTALL,
+)
 _INLINE = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"(?<!\!)\[[^\]\n]*\]\(([^)\s]+)\)|!\[[^\]\n]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#{1,6} +(.+?) *$", re.MULTILINE)
@@ -47,7 +51,7 @@ def fences(page: Path) -> Iterator[Example]:
     text = page.read_text("utf-8")
     for found in _FENCE.finditer(text):
         line = text.count("\n", 0, found.start()) + 1
-        yield Example(name_of(page), line, found["info"].strip(), found["code"])
+        yield Example(name_of(page), line, found["info"].strip(), dedent(found["code"]))
 
 
 def examples(page: Path) -> list[Example]:

@@ -20,11 +20,13 @@ import yaml
 from carom.roles import GRACE, Role
 from carom.settings.keys import keys_below, variable
 from carom.settings.model import Settings
+from tests.dashboards import prometheus
 from tests.docs import sandbox
 from tests.docs.pages import ROOT
 from tests.flows.house import SHOP, environment, set_up, until
 from tests.peers.counting_sink import CountingSink
 from tests.servers import LOOPBACK, free_port
+from tests.servers.postgres import Postgres
 
 DEPLOY = ROOT / "deploy"
 UNITS = [DEPLOY / "systemd" / name for name in ("carom.service", "carom@.service")]
@@ -45,7 +47,9 @@ def test_systemd_finds_no_fault_with_a_unit(unit: Path, tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd-analyze is not installed")
     name = unit.name.replace("@.", "@sender.")
-    (tmp_path / name).write_text(unit.read_text().replace("/opt/carom/.venv/bin/carom", "/bin/true"))
+    (tmp_path / name).write_text(
+        unit.read_text().replace("/opt/carom/.venv/bin/carom", "/bin/true")
+    )
     done = _told("systemd-analyze", "verify", str(tmp_path / name))
     assert (done.returncode, done.stdout) == (0, "")
     done = _told("systemd-analyze", "security", "--offline=yes", "--no-pager", str(tmp_path / name))
@@ -132,6 +136,34 @@ def test_every_scrape_target_is_a_service_of_the_compose_file() -> None:
     scraped = yaml.safe_load((DEPLOY / "prometheus/compose.yml").read_text())["scrape_configs"]
     targets = [t for job in scraped for group in job["static_configs"] for t in group["targets"]]
     assert {target.partition(":")[0] for target in targets} <= set(COMPOSE["services"])
+
+
+def test_prometheus_accepts_its_configuration(tmp_path: Path) -> None:
+    if reason := prometheus.missing():
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"CI must have every server: {reason}", pytrace=False)
+        pytest.skip(reason)
+    shutil.copy(DEPLOY / "prometheus/compose.yml", tmp_path / "prometheus.yml")
+    for name in ("rules.yml", "alerts.yml"):
+        shutil.copy(ROOT / "dashboards/prometheus" / name, tmp_path)
+    tool = str(prometheus.program("promtool"))
+    done = _told(tool, "check", "config", str(tmp_path / "prometheus.yml"))
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.postgres
+def test_postgresql_knows_every_setting_that_is_given(postgres_server: Postgres) -> None:
+    lines = [
+        line.partition("#")[0].partition("=")
+        for file in sorted((DEPLOY / "postgresql").glob("*.conf"))
+        for line in file.read_text().splitlines()
+    ]
+    given = {name.strip() for name, equals, _ in lines if equals}
+    postgres_server.execute(
+        "DO $$ DECLARE name text; BEGIN FOREACH name IN ARRAY ARRAY["
+        + ", ".join(f"'{name}'" for name in sorted(given))
+        + "] LOOP PERFORM current_setting(name); END LOOP; END $$"  # raises for an unknown one
+    )
 
 
 def test_a_backup_of_a_file_in_use_is_whole_and_old_ones_go(tmp_path: Path) -> None:

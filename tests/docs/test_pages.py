@@ -56,7 +56,7 @@ def test_every_metric_that_is_named_exists(page: Path) -> None:
 def test_every_setting_that_is_named_exists(page: Path) -> None:
     text = page.read_text()
     known = {variable(place) for place in keys_below(Settings)}
-    free = ("CAROM_STREAMS__", "CAROM_PROVIDERS__")
+    free = ("CAROM_STREAMS__", "CAROM_PROVIDERS__", "CAROM_SECTION__KEY")
     named = {name for name in _VARIABLE.findall(text) if not name.startswith(free)}
     assert sorted(named - known) == []
     documented = (ROOT / "docs/settings.md").read_text()
@@ -143,13 +143,16 @@ def _problem_of(call: str) -> str:
 
 def _is_setting(span: tuple[str, ...], documented: str) -> bool:
     section, below, name = span
-    part = documented.partition(f"## `[{section}]`")[2] or documented.partition(
-        f"## `[{section}.NAME]`"
-    )[2]
+    part = (
+        documented.partition(f"## `[{section}]`")[2]
+        or documented.partition(f"## `[{section}.NAME]`")[2]
+    )
     part = part.partition("\n## ")[0]
     whole = f"{below}.{name}".lstrip(".")
     tail = whole if f"| `{whole}" in part else name
-    return bool(part) and re.search(rf"^\| `{re.escape(tail)}[`.\[]", part, re.MULTILINE) is not None
+    return (
+        bool(part) and re.search(rf"^\| `{re.escape(tail)}[`.\[]", part, re.MULTILINE) is not None
+    )
 
 
 def _bare(path: str) -> str:

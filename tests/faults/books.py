@@ -23,9 +23,7 @@ _ENDINGS = {
 }
 
 
-def balanced(
-    tx: Connection, accepted: Collection[str], *, settled: bool = True
-) -> dict[str, int]:
+def balanced(tx: Connection, accepted: Collection[str], *, settled: bool = True) -> dict[str, int]:
     """The accounts, after proof that they add up; `accepted` are the ids of deliveries promised.
 
     Nothing promised is missing, what is here unpromised was written by a commit whose answer was

@@ -31,9 +31,7 @@ async def run(file: str, rounds: int) -> None:
         crowd = [submission(f"user{turn}x{n}@known.example") for n in range(1 + turn % 4)]
         for receipt in await submitted(store, *crowd):
             promise("message", receipt.answer["id"])
-        raw = Raw(
-            new_id(), NOW, "192.0.2.1", "mx", "", "b+x@b.example", "bounce", None, b"x" * 700
-        )
+        raw = Raw(new_id(), NOW, "192.0.2.1", "mx", "", "b+x@b.example", "bounce", None, b"x" * 700)
         await store.write(lambda tx, raw=raw: inbox.keep(tx, [raw]))  # type: ignore[misc]
         promise("report", raw.id)
         claims = await claimed(store)

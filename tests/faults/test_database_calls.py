@@ -15,7 +15,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.exc import OperationalError
 
 from tests.faults.conftest import Amount
-from tests.faults.traffic import Clients, each, people
+from tests.faults.traffic import Clients, people
 from tests.flows.house import carom_house
 from tests.peers.counting_sink import CountingSink
 
@@ -72,29 +72,40 @@ def database_faults() -> Iterator[Faults]:
 async def test_whatever_call_fails_nothing_is_promised_falsely(
     database_url: str, tmp_path: Path, done: bool, amount: Amount, seen: Callable[[str], None]
 ) -> None:
-    count = amount(12, 60)
-    async with (
-        CountingSink() as sink,
-        carom_house(
-            tmp_path, database_url, mx=sink.port, troubled=True, CAROM_SENDER__LEASE="5s"
-        ) as carom,
-    ):
-        clients = Clients(carom)
-        with database_faults() as faults:
+    with database_faults() as faults:
+        async with (
+            CountingSink() as sink,
+            carom_house(
+                tmp_path, database_url, mx=sink.port, troubled=True, CAROM_SENDER__LEASE="5s"
+            ) as carom,
+        ):
+            clients = Clients(carom)
             faults.done_all_the_same = done
-            for every in amount.some((1, 7, 29), (1, 2, 3, 5, 7, 11, 13, 17, 23, 29, 41, 61, 97)):
-                faults.every = every
-                await each(people(count, f"every{every}x"), clients.post)
-                for copy in sink.copies[-3:]:
-                    await clients.report(copy.return_path, copy.recipient)
-            faults.every = 0
-        assert clients.later > count, "every call failed for a while"
-        await clients.insist_each(people(5, "afterwards"))
-        books = await clients.settled()
-        assert books["delivered"] + books["bounced"] == sum(books.values())
-        copies = Counter(copy.recipient for copy in sink.copies)
-        assert max(copies.values()) == 1, "the lost answer to a claim or a record doubled a copy"
+            asked = await storm(clients, sink, faults, amount)
+            assert clients.later, "calls failed before anybody's eyes"
+            await clients.insist_each([*asked, *people(5, "afterwards")])
+            books = await clients.settled()
+            assert books["delivered"] + books["bounced"] == sum(books.values())
+            assert sum(books.values()) == len(asked) + 5, "asked again, and once is once"
+            copies = Counter(copy.recipient for copy in sink.copies)
+            assert max(copies.values()) == 1, (
+                "the lost answer to a claim or a record doubled a copy"
+            )
     seen(
         f"{faults.failed} of {faults.calls} calls failed: {len(clients.promised)} promises kept, "
         f"{clients.later} times 451 or 503, false acknowledgements 0"
     )
+
+
+async def storm(clients: Clients, sink: CountingSink, faults: Faults, amount: Amount) -> list[str]:
+    """Submissions and reports while calls fail, from every single one to one in a hundred."""
+    asked: list[str] = []
+    for every in amount.some((1, 7, 37), (1, 2, 3, 5, 7, 11, 13, 17, 23, 29, 41, 61, 97)):
+        faults.every = every
+        for to in people(amount(10, 40), f"every{every}x"):
+            asked.append(to)
+            await clients.post(to)
+        for copy in sink.copies[-3:]:
+            await clients.report(copy.return_path, copy.recipient)
+    faults.every = 0
+    return asked

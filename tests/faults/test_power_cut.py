@@ -27,7 +27,10 @@ _KEPT = {
 @pytest.fixture
 def strace() -> str:
     found = shutil.which("strace")
-    if found is None or subprocess.run([found, "true"], capture_output=True, check=False).returncode:
+    if (
+        found is None
+        or subprocess.run([found, "true"], capture_output=True, check=False).returncode
+    ):
         reason = "strace is not installed or may not trace: run .ci/servers as root on Debian"
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
     return found
@@ -94,9 +97,7 @@ def _write(folder: Path, files: dict[str, bytes]) -> None:
 def _holds(database: Path, promises: Sequence[str]) -> None:
     connection = sqlite3.connect(database)
     assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-    kept = {
-        (kind, row[0]) for kind, query in _KEPT.items() for row in connection.execute(query)
-    }
+    kept = {(kind, row[0]) for kind, query in _KEPT.items() for row in connection.execute(query)}
     missing = {tuple(line.split()) for line in promises} - kept
     assert not missing, f"acknowledged and missing: {sorted(missing)[:3]}"
     orphans = "SELECT count(*) FROM messages WHERE id NOT IN (SELECT message_id FROM deliveries)"

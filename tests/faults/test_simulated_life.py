@@ -195,17 +195,13 @@ def reports_come(world: World, node: str) -> None:
 
 
 def reads(world: World, node: str) -> None:
-    raws = world.commit(
-        lambda tx: inbox.claim(tx, node=node, now=world.now, lease=LEASE, limit=5)
-    )
+    raws = world.commit(lambda tx: inbox.claim(tx, node=node, now=world.now, lease=LEASE, limit=5))
     arrivals = [
         Arrival(raw.id, raw.received_at, raw.purpose, raw.subject_id, _read(world, raw))
         for raw in raws
     ]
     world.commit(
-        lambda tx: ledger.enter_all(
-            tx, arrivals, now=world.now, limits=LIMITS, new_id=world.new_id
-        )
+        lambda tx: ledger.enter_all(tx, arrivals, now=world.now, limits=LIMITS, new_id=world.new_id)
     )
 
 

@@ -21,6 +21,7 @@ from tests.peers.smtp_client import dial
 
 AT_ONCE = 20
 PATIENCE = 60.0
+WORDS = {"5.1.1": "550 5.1.1 No such user here", "5.2.2": "552 5.2.2 Mailbox full"}
 
 
 @dataclass(slots=True)
@@ -31,6 +32,7 @@ class Clients:
     promised: set[str] = field(default_factory=set)  # ids of deliveries
     kept: list[str] = field(default_factory=list)  # recipients of reports answered 250
     later: int = 0
+    last_word: str = ""  # of the listener
 
     async def post(self, recipient: str) -> bool:
         """Submit once; whether it was promised."""
@@ -51,14 +53,14 @@ class Clients:
             final_recipient=f"rfc822; {recipient}",
             action="failed",
             status=status,
-            diagnostic_code=f"smtp; 552 {status} Mailbox full",
+            diagnostic_code=f"smtp; {WORDS[status]}",
         )
         assert self.carom.bound.ingest is not None
         async with dial(self.carom.bound.ingest) as wire:
             for line in ("MAIL FROM:<>", f"RCPT TO:<{to}>", "DATA"):
                 assert (await wire.say(line))[:3] in ("250", "354")
             wire.write(report(about) + b"\r\n.\r\n")
-            answer = await wire.reply()
+            self.last_word = answer = await wire.reply()
         if answer.startswith("250 "):
             self.kept.append(to)
             return True
@@ -87,9 +89,7 @@ class Clients:
         return await self.carom.books(lambda tx: balanced(tx, self.promised))
 
     async def _nothing_pending(self) -> bool:
-        states = await self.carom.books(
-            lambda tx: balanced(tx, self.promised, settled=False)
-        )
+        states = await self.carom.books(lambda tx: balanced(tx, self.promised, settled=False))
         return not states["queued"] and not states["sending"]
 
 

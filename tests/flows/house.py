@@ -190,6 +190,7 @@ def environment(database_url: str, *, mx: int, ingest: int = 0, api: int = 0) ->
         "CAROM_API__LISTEN": f"{LOOPBACK}:{api}",
         "CAROM_API__METRICS_LISTEN": f"{LOOPBACK}:0",
         "CAROM_SUBMISSION__LISTEN": f"{LOOPBACK}:0",
+        "CAROM_DOCTOR__EVERY": "0s",  # it would call the world
     }
 
 

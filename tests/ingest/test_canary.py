@@ -60,6 +60,7 @@ def test_a_canary_of_ours_is_owed_a_bounce() -> None:
         RETURN_PATH.replace("b+01jd", "b+01je"),
         ADDRESS,
     ],
+    ids=["null", "foreign", "foreign domain", "forged", "another's", "the canary's own address"],
 )
 def test_nobody_else_is(sender: str) -> None:
     assert owed(replace(ARRIVED, mail_from=sender)) is None

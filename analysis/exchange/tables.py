@@ -44,7 +44,7 @@ def of_csv(text: io.TextIOBase, headings: list[str] | None) -> Iterator[Numbered
             elif any(cells):
                 yield table.line_num, _checked(dict(zip(names, cells, strict=False)))
     except csv.Error as error:
-        yield table.line_num, ValueError(f"not CSV: {error}")
+        yield table.line_num, ValueError(f"not CSV: {error}; nothing after it was read")
     except ValueError as error:
         yield table.line_num + 1, error
 
@@ -52,7 +52,7 @@ def of_csv(text: io.TextIOBase, headings: list[str] | None) -> Iterator[Numbered
 def of_ndjson(text: io.TextIOBase) -> Iterator[Numbered]:
     number = 0
     try:
-        for number, line in enumerate(_lines(text), start=1):  # noqa: B007  told of if it breaks
+        for number, line in enumerate(_lines(text), start=1):
             if line.strip():
                 yield number, _object(line)
     except ValueError as error:
@@ -78,7 +78,7 @@ def of_json(text: io.TextIOBase) -> Iterator[Numbered]:
             more = text.read(_PIECE)
             buffer, place = buffer[place:] + more, 0
             if not more or len(buffer) > LONGEST_LINE + _PIECE:
-                yield number + 1, ValueError("not JSON, or an object without end")
+                yield number + 1, ValueError("not JSON; nothing after it was read")
                 return
             continue
         number += 1
@@ -93,7 +93,7 @@ def plain_name(text: str) -> str:
 def _lines(text: io.TextIOBase) -> Iterator[str]:
     while line := text.readline(LONGEST_LINE):
         if len(line) >= LONGEST_LINE:
-            raise ValueError(f"the line has more than {LONGEST_LINE} characters: nothing after it")
+            raise ValueError("the line is too long; nothing after it was read")
         yield line.replace("\0", "") if "\0" in line else line
 
 

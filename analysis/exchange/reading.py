@@ -80,17 +80,17 @@ def _rows(
     text: io.TextIOWrapper, head: str, format_: str, dialect: Dialect | None
 ) -> Iterator[tables.Numbered]:
     start = head.lstrip()
-    if format_ != "csv" and start.startswith("[") or _is_document(start):
-        return tables.of_json(text)
-    if format_ == "ndjson" or (format_ != "csv" and start.startswith("{")):
+    if format_ == "csv" or (not start.startswith(("[", "{")) and format_ != "ndjson"):
+        return tables.of_csv(text, _headings(head, dialect))
+    if format_ == "ndjson" or not _is_document(start):
         return tables.of_ndjson(text)
-    return tables.of_csv(text, _headings(head, dialect))
+    return tables.of_json(text)
 
 
 def _is_document(start: str) -> bool:
     """One object over several lines, or one that begins with a list: not an object a line."""
     first = start.partition("\n")[0].rstrip()
-    return start.startswith("{") and (not first.endswith("}") or "[{" in first[:200])
+    return start[0] == "[" or not first.endswith("}") or "[{" in first[:200]
 
 
 def _headings(head: str, dialect: Dialect | None) -> list[str] | None:

@@ -1,0 +1,77 @@
+"""R6: PostgreSQL is restarted at once, again and again, while Carom sends: nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.faults.conftest import Amount
+from tests.faults.traffic import Clients, people
+from tests.flows.house import carom_house, until
+from tests.peers.counting_sink import CountingSink
+from tests.servers.postgres import Postgres
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.timeout(900),
+    pytest.mark.filterwarnings("error::ResourceWarning"),
+]
+
+RECOVERS = 5.0  # seconds from the database's return to the next delivery
+LEASE = 5.0
+
+
+async def test_no_restart_of_the_database_loses_anything(
+    durable_postgres_server: Postgres, tmp_path: Path, amount: Amount, seen: Callable[[str], None]
+) -> None:
+    server = durable_postgres_server
+    url = server.url(await asyncio.to_thread(server.create_database))
+    restarts, each_time = amount(2, 10), amount(60, 2_000)
+    slowest = 0.0
+    async with (
+        CountingSink() as sink,
+        carom_house(
+            tmp_path, url, mx=sink.port, troubled=True, CAROM_SENDER__LEASE=f"{LEASE:g}s"
+        ) as carom,
+    ):
+        clients = Clients(carom)
+        for turn in range(restarts):
+            sending = asyncio.create_task(clients.insist_each(people(each_time, f"turn{turn}x")))
+            taken = len(sink.copies) + each_time // 3
+            await until(lambda taken=taken: _at_least(sink, taken))  # type: ignore[misc]
+            await asyncio.to_thread(server.crash)
+            await asyncio.to_thread(server.recover)
+            slowest = max(slowest, await _works_again(clients, sink, turn))
+            await sending
+        books = await clients.settled()
+        assert books["delivered"] == sum(books.values()) == restarts * (each_time + 1)
+        copies = Counter(copy.recipient for copy in sink.copies)
+        assert len(copies) == restarts * (each_time + 1)
+        extra = copies.total() - len(copies)
+        assert extra <= restarts * carom.engine.settings.sender.concurrency
+        assert slowest <= RECOVERS
+    seen(
+        f"{restarts} restarts in {len(copies)} sends: lost 0, copies twice {extra}, "
+        f"sending again after {slowest:.1f} s"
+    )
+
+
+async def _at_least(sink: CountingSink, count: int) -> bool:
+    return len(sink.copies) >= count
+
+
+async def _works_again(clients: Clients, sink: CountingSink, turn: int) -> float:
+    """Seconds until a new message has gone all the way."""
+    began, to = time.monotonic(), f"after{turn}@known.example"
+    await clients.insist(to)
+
+    async def is_there() -> bool:
+        return any(copy.recipient == to for copy in sink.copies[-200:])
+
+    await until(is_there, 30.0)
+    return time.monotonic() - began
