@@ -8,7 +8,6 @@ engine and choose which roles run.
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
@@ -29,10 +28,11 @@ from analysis.store import Store
 from carom import aggregating, content, placing, sending, ways
 from carom.counting import Counting
 from carom.node import Node, this
-from carom.opening import ready_store
+from carom.opening import ready_store, tell_of_lost_keys
 from carom.ruling import ruling
 from carom.settings import Settings
 from carom.settings.keyfiles import token_keys
+from carom.steady import Steady
 from carom.tallying import Tallying
 from ingest import inbox
 from ingest.parse import read_mail
@@ -138,18 +138,21 @@ async def build(
     *,
     machine: str = "",
     read_apart: bool = True,
-    clock: Callable[[], float] = time.time,
+    clock: Callable[[], float] | None = None,
     chance: Callable[[], float] = random.random,
 ) -> Engine:
     """An engine ready to run; its database is opened and migrated.  Close it by `async with`.
 
     `machine` names this machine, by default as the system does.  A process that starts takes back
     what dead ones of its machine held, so the name is not in the settings, which machines share.
+    `clock` gives Unix seconds; without it a steady one of our own does.
     `read_apart`: mail is read in a process of its own, which strangers' mail calls for.
     """
+    clock = clock or Steady()
     node = this(new_id, machine)
     tokens = Tokens(token_keys(settings.tokens))
     store = await ready_store(settings)
+    await tell_of_lost_keys(store)
     rules = ruling(settings)
     metrics = Metrics(settings.streams)
     counting = Counting(metrics, Tallying(clock))

@@ -12,6 +12,7 @@ import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 MOST = 40  # characters of a machine's name
 
@@ -51,4 +52,13 @@ def _runs(pid: int) -> bool:
         return False
     except (PermissionError, OverflowError):
         return True
-    return True
+    return not _unburied(pid)
+
+
+def _unburied(pid: int) -> bool:
+    """Whether it is dead and nobody has asked for its end yet, where /proc tells (Linux)."""
+    try:
+        told = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return told.rpartition(")")[2].split()[:1] == ["Z"]

@@ -6,10 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from analysis import migrate
+import structlog
+
+from analysis import keyed_hash, migrate
 from analysis.store import Store, open_store
 from carom.settings import Settings
 from carom.settings.keyfiles import privacy_keys
+
+log = structlog.get_logger()
 
 T = TypeVar("T")
 
@@ -23,6 +27,15 @@ async def ready_store(settings: Settings) -> Store:
         await store.close()
         raise
     return store
+
+
+async def tell_of_lost_keys(store: Store) -> None:
+    """Whom an entry protects that no key finds any more is written to again: say so."""
+    if lost := await store.read(keyed_hash.orphans):
+        log.error(
+            "suppressions of erased addresses are void: their key is not in [privacy] keys",
+            entries=lost,
+        )
 
 
 def with_store(settings: Settings, use: Callable[[Store], Awaitable[T]]) -> T:

@@ -137,7 +137,7 @@ class Attempts:
     async def _send(self, claim: Claim, content: bytes, way: Route, started: float) -> Record:
         signed = await self.finish((claim, content))
         in_utf8 = not signed.partition(b"\r\n\r\n")[0].isascii()  # RFC 6532 headers
-        envelope = Envelope(claim.return_path, claim.recipient, signed, in_utf8)
+        envelope = Envelope(claim.return_path, claim.recipient, signed, in_utf8, claim.ours)
         if claim.probe == TLS_REPORT:
             way = replace(way, domain="")  # RFC 8460 section 3: not in the next report
         outcome = as_deferred(await self.wires.deliver(way, envelope), way)

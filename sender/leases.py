@@ -15,15 +15,24 @@ from sqlalchemy import Connection, and_, bindparam, select, update
 
 from analysis.lifecycle import Fact, State, advance
 from analysis.schema import attempts, deliveries
+from analysis.store import IN_LIMIT, chunks
 
 Held = tuple[str, int]
 """A delivery id and the epoch under which it is held."""
 
 
-def renew(tx: Connection, *, held: Sequence[Held], until: float) -> None:
-    """Keep holding what is under way; what was taken from us stays lost."""
-    if held:
-        tx.execute(_RENEW, [_pair(one) | {"until": until} for one in held])
+def renew(tx: Connection, *, held: Sequence[Held], until: float) -> set[Held]:
+    """Keep holding what is under way, and say what that is; what was taken from us stays lost."""
+    if not held:
+        return set()
+    tx.execute(_RENEW, [_pair(one) | {"until": until} for one in held])
+    kept: set[Held] = set()
+    for chunk in chunks(sorted(delivery_id for delivery_id, _ in held), IN_LIMIT):
+        mine = select(deliveries.c.id, deliveries.c.epoch).where(
+            deliveries.c.id.in_(chunk), deliveries.c.state == State.SENDING.value
+        )
+        kept.update((row.id, row.epoch) for row in tx.execute(mine))
+    return kept.intersection(held)
 
 
 def release(tx: Connection, *, held: Sequence[Held], now: float, due_at: float) -> None:

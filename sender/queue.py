@@ -12,8 +12,8 @@ How long a claim is held is kept by `sender.leases`, what came of it is written 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -52,6 +52,7 @@ class Claim:
     due_at: float
     require_tls: bool = False
     probe: str | None = None  # placement | canary: our own
+    ours: Callable[[], bool] = field(default=lambda: True, compare=False, repr=False)  # still held
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -31,6 +32,8 @@ class Envelope:
     rcpt: str
     content: bytes = field(repr=False)
     smtputf8: bool = False  # the headers hold UTF-8 (RFC 6532)
+    ours: Callable[[], bool] = field(default=lambda: True, compare=False, repr=False)
+    """Asked just before the final dot: whether the message is still ours to send."""
 
     def __post_init__(self) -> None:
         if self.mail_from:

@@ -6,7 +6,8 @@ Owns the answer to "what became of this message on this connection", and says ho
   never pass this host (5.3.4 too big, 5.6.7 needs SMTPUTF8): nothing was sent then.
 - IN_DOUBT from the moment the final dot is written until an answer to it is understood.  Content
   up to 64 kB leaves in one piece with its dot, so a connection lost on the way is in doubt.
-- DEFERRED for all the rest, with the stage it was at.
+- DEFERRED for all the rest, with the stage it was at; also where the message is no longer ours
+  when only its dot is missing.
 
 Commands are pipelined where offered (RFC 2920).  8-bit content is declared (`BODY=8BITMIME`) where
 the host offers it and sent all the same where it does not: converting it would break the signature,
@@ -16,6 +17,7 @@ and in practice such hosts take 8 bits.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from aiosmtplib import SMTPException, SMTPResponse
 
@@ -103,15 +105,23 @@ async def _talk(session: Session, wire: Wire, envelope: Envelope) -> Answer:
                 await _settle(session, wire, len(commands) - said)
             return answer
         session.left_open = True
-    return await _hand_over(session, wire, dot_stuffed(envelope.content))
+    return await _hand_over(session, wire, dot_stuffed(envelope.content), envelope.ours)
 
 
-async def _hand_over(session: Session, wire: Wire, content: bytes) -> Answer:
-    """Write the content and its dot, and hear the verdict."""
+async def _hand_over(
+    session: Session, wire: Wire, content: bytes, ours: Callable[[], bool]
+) -> Answer:
+    """Write the content and its dot, and hear the verdict.
+
+    A process that slept past its lease has lost the message to another: no dot, and no copy.
+    """
     wire.expect(1)
     last = (len(content) - 1) // BLOCK * BLOCK
     if last and (early := await _write_blocks(session, wire, memoryview(content)[:last])):
         return early
+    if not ours():
+        session.close()
+        return Result.DEFERRED, session.own("4.3.0", "not ended: the lease on it had run out")
     session.stage = Stage.DOT
     wire.write(content[last:] + b".\r\n")
     response = await wire.read_response(session.timeouts.dot)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
@@ -29,6 +29,7 @@ from analysis.reply import Reply
 from analysis.store import Store, StoreUnavailable
 from sender import leases, queue, unsent
 from sender.delivery import Attempts
+from sender.leases import Held
 from sender.pacing import Pacing
 from sender.places import Places
 from sender.queue import Claim
@@ -92,6 +93,7 @@ class Worker:
         self._records: Batch[Record, bool] = Batch(self._write, gather=pace.gather)
         self._active: dict[asyncio.Task[None], Claim] = {}
         self._domains: Counter[str] = Counter()
+        self._held_until: dict[Held, float] = {}  # of what is under way, as far as we know
         self._awake = asyncio.Event()
         self._more_waits = False  # the last claim left something due behind
 
@@ -130,9 +132,10 @@ class Worker:
     async def _round(self) -> None:
         self._awake.clear()
         wanted = min(self._free, self._pace.claim_most)
+        until = self._clock() + self._pace.lease  # no later than what the claim will say
         claims = await self._claim(wanted) if wanted > 0 else []
         for claim in claims:
-            self._start(claim)
+            self._start(claim, until)
         self._more_waits = len(claims) == wanted or self._crowded()
         if len(claims) < wanted or not self._free:
             await self._rest()
@@ -172,14 +175,19 @@ class Worker:
         except TimeoutError:
             pass
 
-    def _start(self, claim: Claim) -> None:
+    def _start(self, claim: Claim, until: float) -> None:
+        held = (claim.delivery_id, claim.epoch)
+        self._held_until[held] = until
+        claim = replace(claim, ours=lambda: self._clock() < self._held_until.get(held, 0.0))
         task = asyncio.create_task(self._deliver(claim))
         self._active[task] = claim
         self._domains[claim.domain] += 1
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        domain = self._active.pop(task).domain
+        claim = self._active.pop(task)
+        del self._held_until[claim.delivery_id, claim.epoch]
+        domain = claim.domain
         self._domains[domain] -= 1
         if not self._domains[domain]:
             del self._domains[domain]
@@ -233,17 +241,24 @@ class Worker:
             held = [(claim.delivery_id, claim.epoch) for claim in self._active.values()]
             now = self._clock()
             try:
-                await self._store.write(
+                kept = await self._store.write(
                     lambda tx, held=held, now=now: leases.renew(  # type: ignore[misc]
                         tx, held=held, until=now + self._pace.lease
                     )
                 )
+                self._renewed(held, kept, now + self._pace.lease)
                 await self._store.write(lambda tx, now=now: leases.reclaim(tx, now=now))  # type: ignore[misc]
                 late = await self._store.write(lambda tx, now=now: unsent.expire(tx, now=now))  # type: ignore[misc]
                 for one in late:
                     self._observer.expired(one)
             except StoreUnavailable as error:
                 log.warning("housekeeping waits: the database is unavailable", error=str(error))
+
+    def _renewed(self, held: Sequence[Held], kept: Collection[Held], until: float) -> None:
+        """What was ours until then, or is no more: it must get no final dot from us."""
+        for one in held:
+            if one in self._held_until:  # else it has ended meanwhile
+                self._held_until[one] = until if one in kept else 0.0
 
     async def _finish(self) -> None:
         if self._active:

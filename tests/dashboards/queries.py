@@ -57,6 +57,10 @@ def panel_queries(**filling: str) -> Iterator[Query]:
 
 def every_query() -> Iterator[Query]:
     yield from panel_queries()
+    for path in GRAFANA:
+        for one in read_dashboard(path)["annotations"]["list"]:
+            if "expr" in one:
+                yield Query(f"{path.stem}: annotation {one['name']}", one["expr"])
     for path in (RULES, ALERTS):
         for rule in read_rules(path):
             yield Query(f"{path.name}: {rule.record or rule.alert}", rule.expr)

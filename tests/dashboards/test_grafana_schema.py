@@ -13,6 +13,9 @@ from tests.dashboards import queries
 
 SCHEMAS = Path(__file__).parent / "grafana_schema"
 
+OF_PROMETHEUS = ("expr", "step", "textFormat", "titleFormat")
+"""Of an annotation: the datasource's own, which Grafana's types leave out."""
+
 
 def _validator(name: str) -> Draft7Validator:
     return Draft7Validator(json.loads((SCHEMAS / f"{name}.json").read_text(encoding="utf-8")))
@@ -30,7 +33,11 @@ def _wrong(validator: Draft7Validator, document: Any) -> list[str]:
 
 @pytest.mark.parametrize("path", queries.GRAFANA, ids=lambda path: path.stem)
 def test_a_dashboard_is_one_by_grafanas_types(path: Path) -> None:
-    assert _wrong(DASHBOARD, queries.read_dashboard(path)) == []
+    dashboard = queries.read_dashboard(path)
+    for one in dashboard["annotations"]["list"]:
+        for theirs in OF_PROMETHEUS:
+            one.pop(theirs, None)
+    assert _wrong(DASHBOARD, dashboard) == []
 
 
 @pytest.mark.parametrize("path", queries.GRAFANA, ids=lambda path: path.stem)

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+
 from tests.faults.conftest import Amount
 from tests.faults.traffic import Clients
 from tests.flows.house import House, carom_house, until

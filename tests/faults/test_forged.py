@@ -1,4 +1,4 @@
-"""S2 and S3: nobody but the receiver of a message can say anything about it, and nothing is relayed.
+"""S2 and S3: only the receiver of a message can say anything about it, and nothing is relayed.
 
 A forged address is refused at RCPT, before a word of the mail is read.  A genuine one speaks for
 its own delivery alone, once, and for its own purpose.
@@ -18,7 +18,7 @@ from sqlalchemy import Connection, func, select
 from analysis.schema import deliveries, messages, reports, suppressions
 from analysis.smtpd import CommandError
 from ingest.recipients import Recipients
-from sender.tokens import ALPHABET, Purpose, Tokens
+from sender.tokens import ALPHABET
 from tests.faults.conftest import Amount
 from tests.faults.traffic import Clients, people
 from tests.flows.house import BOUNCES, House, carom_house

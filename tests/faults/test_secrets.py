@@ -79,11 +79,15 @@ async def test_no_key_is_in_the_database_the_log_an_answer_or_a_metric(
         folder = carom.config.parent
     secrets = list(secret_texts(folder))
     assert len(secrets) >= 4, "an API key, a token key and two DKIM keys"
-    places = [one.encode() for one in said]
-    places += [file.read_bytes() for file in tmp_path.iterdir() if file.is_file()]
+    places = [*(one.encode() for one in said), *_files(tmp_path)]
     found = [secret[:4] for secret in secrets for place in places if secret in place]
     assert not found
     seen(f"{len(secrets)} secrets in {len(places)} dumps, logs and answers: found 0")
+
+
+def _files(folder: Path) -> list[bytes]:
+    """The database as it lies on the disk, and the log."""
+    return [file.read_bytes() for file in folder.iterdir() if file.is_file()]
 
 
 def secret_texts(folder: Path) -> list[bytes]:

@@ -22,7 +22,7 @@ from sqlalchemy.pool import StaticPool
 
 from analysis import ledger, migrate
 from analysis.facts import Arrival, Kind, Reading, ReportedRecipient
-from analysis.lifecycle import Fact, State
+from analysis.lifecycle import Fact
 from analysis.schema import attempts, deliveries, raw_inbound, reports, suppressions
 from analysis.verdict import UNKNOWN, Verdict
 from ingest import inbox
@@ -40,7 +40,6 @@ from tests.storing import (
     NO_SUCH_USER,
     NOW,
     came_of,
-    hash_of,
     ids,
     marked,
     submission,

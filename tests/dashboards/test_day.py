@@ -1,0 +1,216 @@
+"""A scripted day: a whole Carom, real SMTP, and the shipped alerts over what it exposed.
+
+The clock is moved on by a minute after each minute's mail, so that every window is as long as in
+life; promtool then evaluates our rules and alerts over the scrapes, minute by minute.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import func, select
+
+from analysis.lookup import accounts
+from analysis.schema import deliveries, suppressions
+from carom import placing, reputation
+from carom.demo.sink import Sink
+from carom.engine import new_id
+from tests.dashboards import queries
+from tests.flows.house import BOUNCES, House, carom_house, until
+from tests.peers.smtp_client import send_letter
+from tests.servers import LOOPBACK, free_port
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
+
+MINUTE = 60.0
+CANARY_EVERY = 5  # minutes
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """`found`: alerts that must fire, and how many minutes after the beginning at most."""
+
+    name: str
+    begins: int
+    ends: int
+    roles: Mapping[str, str] = field(default_factory=dict)  # provider -> role of half its mail
+    found: Mapping[str, int] = field(default_factory=dict)
+    dead: bool = False  # the MX of the bounce domain
+
+
+DAY = (
+    Phase("an ordinary hour", 0, 60),
+    Phase(
+        "gmail blocks us",
+        60,
+        80,
+        roles={"gmail.com": "block"},
+        found={"ProviderRefusesUs": 5, "DeliveryRatioLow": 8, "IncidentOpen": 5},
+    ),
+    Phase("mailboxes are full", 110, 130, roles={"yahoo.com": "full"}),
+    Phase("the bounce MX is dead", 150, 175, found={"BounceLoopDead": 20}, dead=True),
+    Phase("a complaint wave", 200, 220, {"yahoo.com": "angry"}, {"ComplaintRatioHigh": 5}),
+)
+LENGTH = 225
+EACH = 6  # messages a minute to each provider
+PROVIDERS = ("gmail.com", "yahoo.com")
+
+
+class Ahead:
+    by = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self.by
+
+
+class Way:
+    """The way to our listener, which can be closed."""
+
+    def __init__(self, to: int) -> None:
+        self._to = to
+        self.port = free_port()
+        self._server: asyncio.Server | None = None
+
+    async def open(self) -> None:
+        self._server = await asyncio.start_server(self._carry, LOOPBACK, self.port)
+
+    async def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        back, forth = await asyncio.open_connection(LOOPBACK, self._to)
+        await asyncio.gather(_copy(reader, forth), _copy(back, writer))
+
+
+async def _copy(source: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
+    try:
+        while data := await source.read(65_536):
+            to.write(data)
+            await to.drain()
+    except ConnectionError:
+        pass  # the other side has gone
+    finally:
+        to.close()
+
+
+@dataclass(slots=True)
+class Scrapes:
+    """Series -> its value at each minute; `_`: it was not there."""
+
+    series: dict[str, list[str]] = field(default_factory=dict)
+    length: int = 0
+
+    def add(self, text: str) -> None:
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                if sample.name.startswith("carom_") and not sample.name.endswith("_bucket"):
+                    labels = ",".join(f"{k}={json.dumps(v)}" for k, v in sample.labels.items())
+                    name = f"{sample.name}{{{labels}}}"
+                    values = self.series.setdefault(name, ["_"] * self.length)
+                    values.append(f"{sample.value:.10g}")
+        self.length += 1
+        for values in self.series.values():
+            values.extend(["_"] * (self.length - len(values)))
+
+    def last(self, name: str, **labels: str) -> float:
+        """Sum of a family's series with these labels, at the end."""
+        wanted = [f"{key}={json.dumps(value)}" for key, value in labels.items()]
+        return sum(
+            float(values[-1])
+            for series, values in self.series.items()
+            if series.startswith(f"{name}{{") and all(part in series for part in wanted)
+        )
+
+
+@pytest.fixture
+async def day(tmp_path: Path) -> AsyncIterator[tuple[House, Scrapes]]:
+    clock, scrapes = Ahead(), Scrapes()
+    async with _world(tmp_path, clock) as (carom, sink, way):
+        for minute in range(LENGTH):
+            phase = next((p for p in DAY if p.begins <= minute < p.ends), None)
+            await _minute(carom, sink, way, minute, phase)
+            scrapes.add(await carom.metrics())
+            clock.by += MINUTE
+        yield carom, scrapes
+
+
+@asynccontextmanager
+async def _world(folder: Path, clock: Ahead) -> AsyncIterator[tuple[House, Sink, Way]]:
+    listener = free_port()
+    way = Way(listener)
+    await way.open()
+
+    async def write_back(to: str, letter: bytes) -> None:
+        await send_letter(listener, to, letter)
+
+    sink = Sink(write_back)
+    port = await sink.start()
+    fixed = {"*": f"{LOOPBACK}:{port}", BOUNCES: f"{LOOPBACK}:{way.port}"}
+    more = {"CAROM_SENDER__STATIC_MX": json.dumps(fixed)}
+    url = f"sqlite:///{folder / 'carom.db'}"
+    async with carom_house(folder, url, mx=port, ingest=listener, clock=clock, **more) as carom:
+        yield carom, sink, way
+        await sink.close()
+        await way.close()
+
+
+async def _minute(carom: House, sink: Sink, way: Way, minute: int, phase: Phase | None) -> None:
+    """The mail of a minute, with all that comes back of it; then Carom's own rounds."""
+    if phase is not None and phase.dead and minute == phase.begins:
+        await way.close()
+    if phase is None and DAY[3].ends == minute:
+        await way.open()
+    await carom.submit_each([*_people(minute, phase)])
+    engine = carom.engine
+
+    async def settled() -> bool:
+        states = await engine.store.read(accounts)
+        waits = states["queued"] + states["sending"]
+        return not sink.writing and (phase is not None and phase.dead or not waits)
+
+    if minute % CANARY_EVERY == 0:
+        [canary] = [d for d in placing.duties(engine, {"sender"}, new_id) if d.name == "canary"]
+        await canary.do(engine.clock())
+    await until(settled)
+    await carom.all_read()
+    await engine.counting.tallying.write(engine.store)
+    [judge] = [d for d in reputation.duties(engine, new_id) if d.name == "incidents"]
+    await judge.do(engine.clock())
+
+
+def _people(minute: int, phase: Phase | None) -> list[str]:
+    found = []
+    for domain in PROVIDERS:
+        for n in range(EACH):
+            role = "grey" if n == 1 and minute % 2 else "ok"
+            if n == 2 and minute % 12 == 0:
+                role = "nobody"
+            if phase is not None and domain in phase.roles and n < EACH // 2:
+                role = phase.roles[domain]
+            found.append(f"{role}.{minute}.{n}@{domain}")
+    return found
+
+
+async def test_a_day_with_its_faults(
+    day: tuple[House, Scrapes], promtool: str, tmp_path: Path
+) -> None:
+    """Every fault is found in time, nothing else fires, and the counters agree with the tables."""
+    carom, scrapes = day
+    states = await carom.books(accounts)
+    counted = scrapes.last("carom_deliveries_total")
+    assert counted == sum(states.values()) - _probes(states, counted)
+    file = tmp_path / "day.yml"
+    file.write_text(_story(scrapes), encoding="utf-8")
+    done = subprocess.run([promtool, "test", "rules", file], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
