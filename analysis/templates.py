@@ -71,7 +71,7 @@ class Version:
 def put(
     tx: Connection, name: str, content: Content, *, now: float, actor: str, note: str
 ) -> tuple[Version, bool]:
-    """A new version in use from COMMIT on, and True; the newest one and False if it says the same."""
+    """A version in use from COMMIT on, and True; or the newest and False if it says the same."""
     if tx.dialect.name == "postgresql":
         tx.execute(_WAIT, {"lock": LOCK})  # two writers would take the same number
     there = newest(tx, name, content.lang)

@@ -148,8 +148,7 @@ def _subject(letter: Letter, found: _Found) -> None:
         return
     if len(subject) > LONG_SUBJECT:
         found.add("subject_long", "subject", subject)
-    letters = [c for c in subject if c.isalpha()]
-    loud = len(letters) >= 8 and subject.isupper() and subject != subject.lower()
+    loud = subject.isupper() and sum(c.isalpha() for c in subject) >= 8
     if loud or subject.count("!") > 2 or "$$" in subject:
         found.add("subject_shouts", "subject", subject)
     if _REPLY.match(subject) and "in-reply-to" not in letter.headers:
@@ -193,10 +192,10 @@ def _parts(letter: Letter, found: _Found) -> None:
             found.add("text_missing", "text")
         if len(letter.html) > CLIPPED:
             found.add("clipped", "html", str(len(letter.html)))
-    elif not (letter.text or "").strip() and not letter.attachments:
+    elif (not letter.text or letter.text.isspace()) and not letter.attachments:
         found.add("empty", "text")
     for where, said in (("subject", letter.subject), ("text", letter.text), ("html", letter.html)):
-        if said and ("{" in said or "%%" in said) and (left := _PLACEHOLDER.search(said)):
+        if said and ("{" in said or "%" in said) and (left := _PLACEHOLDER.search(said)):
             found.add("placeholder", where, left[0])
 
 

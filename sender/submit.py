@@ -211,8 +211,8 @@ def _answer(
             for recipient in submission.recipients
         ],
     }
-    if submission.findings:
-        answer["findings"] = [one.view() for one in submission.findings]
+    if told := _told(submission):
+        answer["findings"] = [one.view() for one in told]
     return answer
 
 
@@ -263,17 +263,17 @@ def _write(
         for row in rows
         if row["state"] == State.SUPPRESSED and row["probe"] is None
     ]
-    announce(tx, noted + [_lint_event(s, now) for s in submissions if _is_told(s)])
+    announce(tx, noted + [_lint_event(s, now) for s in submissions if _told(s)])
     cohorts.note(tx, _marks(rows))
 
 
-def _is_told(s: Submission) -> bool:
-    """Advice is for whoever reads the answer; an event is for what should be mended."""
-    return any(one.severity != ADVICE for one in s.findings)
+def _told(s: Submission) -> list[Finding]:
+    """What should be mended; advice is for whoever asks the lint."""
+    return [one for one in s.findings if one.severity != ADVICE]
 
 
 def _lint_event(s: Submission, now: float) -> dict[str, Any]:
-    codes = [one.code for one in s.findings if one.severity != ADVICE]
+    codes = [one.code for one in _told(s)]
     return event("linted", at=now, message_id=s.id, data={"stream": s.stream, "findings": codes})
 
 

@@ -202,7 +202,8 @@ async def test_audit_and_events_name_nobody(store: Store) -> None:
     """Erasing a person must not mean rewriting what was written down."""
     await suppressed(store, entry(ANN))
     await lifted(store, ANN)
-    text = repr(await rows(store, audit) + await rows(store, events))
+    told = await rows(store, audit) + await rows(store, events)
+    text = repr([[v for v in row.values() if not isinstance(v, bytes)] for row in told])
     assert "@" not in text
     assert hash_of(ANN).hex() in text
 
