@@ -44,6 +44,7 @@ def filled(promql: str, *, interval: str = "1m", week: str = "1w") -> str:
         .replace("$stream", ".*")
         .replace("$provider", ".*")
         .replace("offset 1w", f"offset {week}")
+        .replace("offset 1d", f"offset {week if week != '1w' else '1d'}")
     )
 
 

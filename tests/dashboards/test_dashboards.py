@@ -39,13 +39,12 @@ every_query = pytest.mark.parametrize("query", EVERY_QUERY, ids=lambda query: qu
 
 # Prometheus adds the first two to every sample that it scrapes.
 SCRAPED = {"job", "instance"}
+DISK = {*SCRAPED, "mountpoint", "fstype"}  # as node_exporter tells
 PROMETHEUS_OWN = {
     "up": SCRAPED,
     "scrape_duration_seconds": SCRAPED,
-    **dict.fromkeys(  # node_exporter's
-        ("node_filesystem_avail_bytes", "node_filesystem_size_bytes"),
-        {*SCRAPED, "mountpoint", "fstype"},
-    ),
+    "node_filesystem_avail_bytes": DISK,
+    "node_filesystem_size_bytes": DISK,
     "ALERTS": {"alertname", "alertstate", "severity", "service", "stream", "provider", "class"},
 }
 LABEL_VALUES: Mapping[str, Set[str]] = {

@@ -19,10 +19,12 @@ PATIENCE = 10.0
 
 pytestmark = pytest.mark.xdist_group("prometheus")  # one server for the module
 
+QUIET = ("What is wrong now?", "Which incidents are open?", "What does the doctor say?")
+"""Lists of what is wrong: empty while all is well."""
 PANEL_QUERIES = [
     query
     for query in queries.panel_queries(interval="4s", week="1s")
-    if "ALERTS" not in queries.metrics_and_labels(query.promql)
+    if not any(title in query.where for title in QUIET)
 ]
 
 

@@ -76,7 +76,7 @@ async def test_carom_serves_under_the_system_calls_that_the_unit_leaves(tmp_path
             env={**os.environ, **given},
         )
         try:
-            await until(lambda: _is_ready(api))
+            await until(lambda: _is_ready(api), within=60)
             await _submit(api, key)
             await until(lambda: asyncio.sleep(0, sink.copies))
             process.terminate()

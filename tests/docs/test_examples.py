@@ -52,7 +52,7 @@ async def _service(folder: Path) -> AsyncIterator[dict[str, str]]:
         url = f"sqlite:///{folder / 'carom.db'}"
         settings = environment(url, mx=sink.port, ingest=ingest, api=api)
         async with mortal(folder, config, settings, Fate([])):
-            await until(lambda: _listens(api))
+            await until(lambda: _listens(api), within=60)
             yield settings | {
                 "CAROM_URL": f"http://{LOOPBACK}:{api}",
                 "CAROM_API_KEY": key,
