@@ -31,16 +31,19 @@ _AWAY = any_of(
     r"^\W*(?:abwesen|automatische antwort|r.ponse automatique|absence|absent du bureau)",
     r"^\W*(?:respuesta autom|resposta autom|risposta autom|fuori (?:sede|ufficio))",
     r"^\W*(?:automatisch antwoord|afwezig|automatyczna odpowied|автоответ)",
-    r"^\W*(?:fr[åa]nvar|autosvar|automatis[kc]\w* (?:svar|vastaus)|på semester|ikke til stede|fravær)",
+    r"^\W*(?:fr[åa]nvar|autosvar|automatis[kc]\w* (?:svar|vastaus)|på semester"
+    r"|ikke til stede|fravær)",
     r"^\W*(?:poza biurem|nieobecn|autoodpowied|na urlopie|mimo kancel|automatick\w+ odpov)",
     r"^\W*(?:házon kívül|automatikus válasz|ofis dışında|otomatik (?:yanıt|cevap)|poissa)",
-    r"^\W*(?:fuera de (?:la )?oficina|ausente|ausência|fora do escrit|assente|urlaub|buiten kantoor)",
+    r"^\W*(?:fuera de (?:la )?oficina|ausente|ausência|fora do escrit|assente|urlaub"
+    r"|buiten kantoor)",
     r"^\W*(?:в отпуске|отсутств|автоматический ответ|поза офісом|부재중|자동 ?(?:응답|회신))",
     r"自动回复|自動回复|自動回覆|自動返信|自動応答|不在通知|休假|外出",
 )
 _ASKS = any_of(
     r"(?:click|follow|visit)\b.{0,80}(?:link|button|url|below)\b.{0,120}(?:verif|confirm|approv)",
-    r"(?:click|follow|visit)\b.{0,80}(?:link|button|url|below)\b.{0,120}(?:allow|deliver|added|list)",
+    r"(?:click|follow|visit)\b.{0,80}(?:link|button|url|below)\b.{0,120}(?:allow"
+    r"|deliver|added|list)",
     r"(?:verif|confirm|approv|authenticat|allowed list|white ?list|guest list).{0,200}"
     r"(?:click|follow|link|reply to this)",
     r"protected by .{0,60}(?:verif|spam|challenge|whitelist)|challenge[ -]response",

@@ -13,7 +13,8 @@ from ingest.mime import Mail
 
 _DAEMON = re.compile(
     r"mailer[-_. ]?da?emon|post[-_]?master|mail[-_. ]?daemon|mdaemon|microsoftexchange|bounces?[@+]"
-    r"|\bdaemon@|mail delivery|delivery (?:sub)?system|mail\.delivery\.system|(?:system|mail) administrator",
+    r"|\bdaemon@|mail delivery|delivery (?:sub)?system|mail\.delivery\.system"
+    r"|(?:system|mail) administrator",
     re.IGNORECASE,
 )
 _MAIL_SYSTEM = re.compile(r"mail[ -](?:system|server|router|gateway)\b", re.IGNORECASE)

@@ -31,8 +31,10 @@ FAILED = any_of(
     r"(?:failed|failure|error)\b.{0,40}deliver|permanent(?:ly)? (?:fail|error|fatal)",
     r"(?:recipient|addresse?)(?:s|es|\(s\)|\(es\))? failed|failed,? permanently",
     r"message (?:was |has been |is )?(?:rejected|refused|blocked|bounced|returned)",
-    r"(?:was|has been|were) (?:\w{1,15}ly )?(?:rejected|refused|blocked|returned|bounced|discarded)",
-    r"(?:was|has been|were|is) (?:\w{1,15}ly )?(?:stopped|dropped|intercepted)|delayed|has not yet been",
+    r"(?:was|has been|were) (?:\w{1,15}ly )?(?:rejected|refused|blocked|returned"
+    r"|bounced|discarded)",
+    r"(?:was|has been|were|is) (?:\w{1,15}ly )?(?:stopped|dropped|intercepted)"
+    r"|delayed|has not yet been",
     # English: why
     r"(?:unknown|no such|invalid|non-?existent|bad|inactive|disabled) "
     r"(?:user|recipient|address|mailbox|local|final|destination|account|host|domain)",
@@ -59,7 +61,8 @@ FAILED = any_of(
     r"niet (?:\S+ ){0,2}(?:bezorgd|afgeleverd|worden)|onbestelbaar",
     r"nie (?:\S+ ){0,3}(?:dostarcz|dor.cz|istnieje)",
     r"falha (?:na|de|ao) (?:entreg|envi)|(?:fallo|error|fall[óo]) (?:en|de|al) (?:la )?entreg",
-    r"(?:mancata|errore (?:di|nella)) (?:consegna|recapito)|chec de (?:la )?(?:remise|distribution)",
+    r"(?:mancata|errore (?:di|nella)) (?:consegna|recapito)|chec de (?:la )?(?:remise"
+    r"|distribution)",
     r"niedostarcz|(?:dostarczeni|wysłani)\w+ .{0,40}(?:nie powiod|niemożliw)",
     r"bezorging .{0,20}mislukt|niet bezorg",
     # Russian, Ukrainian
@@ -114,7 +117,8 @@ OPENS_LIST = any_of(
 """A line after which failed addresses are listed."""
 
 SPARED = any_of(
-    r"without (?:an )?(?:error|problem|fail)|(?:were|was|been) (?:\w{1,15}ly )?(?:delivered|reached|sent)",
+    r"without (?:an )?(?:error|problem|fail)|(?:were|was"
+    r"|been) (?:\w{1,15}ly )?(?:delivered|reached|sent)",
     r"successful|no (?:errors|problems)|erfolgreich|ohne fehler|sans erreur",
 )
 """A line that opens a list of those who did not fail."""

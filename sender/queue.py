@@ -28,6 +28,8 @@ from sender.submit import RANKS
 
 MOST_LOOKS = 8
 """How often one claim looks past domains that have just had their share."""
+SHARE = 10
+"""One in so many of a claim is for each less urgent class, so that none waits for ever."""
 MOST_FULL = 4
 """Lists of `IN_LIMIT` domains without a place that one look leaves out; more are passed over."""
 
@@ -74,7 +76,7 @@ def claim(
     under_way: Mapping[str, int] = MappingProxyType({}),
     sites: Sites | None = None,
 ) -> list[Claim]:
-    """At most `limit` due deliveries, the most urgent class first.
+    """At most `limit` due deliveries, the most urgent class first, with a share for the others.
 
     No domain gets more than `per_domain`, counting those that are `under_way` to it already, and no
     site more than `sites` says; what it says is held is put off until then.  On PostgreSQL rows
@@ -82,14 +84,30 @@ def claim(
     """
     picked: list[str] = []
     places = Places(per_domain, under_way, sites, now)
+    kept = limit // SHARE * (len(RANKS) - 1)
+    cut_short: list[int] = []
     for rank in RANKS.values():
+        wanted = limit - kept - len(picked)
+        found = _due(tx, rank, now, wanted, places) if wanted > 0 else []
+        picked += found
+        if len(found) == wanted:
+            cut_short.append(rank)
+        kept = max(0, kept - limit // SHARE)
+    for rank in cut_short:
         if len(picked) < limit:
-            picked += _due(tx, rank, now, limit - len(picked), places)
+            picked += _due(tx, rank, now, limit - len(picked), places, picked)
     return _take(tx, picked, node, now, lease) if picked else []
 
 
-def _due(tx: Connection, rank: int, now: float, limit: int, places: Places) -> list[str]:
-    """Ids in the order they came due, passing over domains without a place."""
+def _due(
+    tx: Connection,
+    rank: int,
+    now: float,
+    limit: int,
+    places: Places,
+    passed: Sequence[str] = (),
+) -> list[str]:
+    """Ids in the order they came due, but for `passed`; without domains that have no place."""
     due = and_(
         deliveries.c.state == State.QUEUED.value,
         deliveries.c.rank == rank,
@@ -101,8 +119,8 @@ def _due(tx: Connection, rank: int, now: float, limit: int, places: Places) -> l
         query = select(deliveries.c.id, deliveries.c.domain).where(due)
         for full in chunks(sorted(places.full), IN_LIMIT)[:MOST_FULL]:
             query = query.where(deliveries.c.domain.not_in(full))
-        if picked:
-            query = query.where(deliveries.c.id.not_in(picked))
+        if known := [*passed, *picked]:
+            query = query.where(deliveries.c.id.not_in(known))
         wanted = limit - len(picked)
         query = query.order_by(deliveries.c.next_at).limit(wanted).with_for_update(skip_locked=True)
         found = tx.execute(query).all()

@@ -27,3 +27,23 @@ def test_hard_against_the_recipient_exactly_where_it_is_gone(category: str, text
     against = hard and verdict.fault in (Fault.RECIPIENT, Fault.DOMAIN)
     lasting = reply.code is None or reply.code >= 500
     assert against == (category in DEAD and lasting)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "550 Ihre IP-Adresse ist gesperrt",
+        "554 Votre adresse IP est bloquee",
+        "550 IP адрес не найден в DNS",
+        "550 您的IP地址已被禁用",
+        "550 Absenderadresse existiert nicht",
+        "550 Votre compte expediteur est suspendu",
+        "550 发件人地址不存在",
+        "550 送信者のアドレスが存在しません",
+        "550 Adres nadawcy nie istnieje",
+    ],
+)
+def test_what_is_said_of_the_sender_is_not_held_against_the_recipient(text: str) -> None:
+    verdict = shipped().classify(Reply.read(text))
+    assert not verdict.suppress
+    assert verdict.fault is Fault.SENDER

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 from carom.node import Node, this
 
@@ -17,6 +20,15 @@ def test_a_process_that_ended_is_gone() -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     assert Node("box", os.getpid(), "b").gone(f"box/{ended.pid}/x")
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="only /proc tells")
+def test_a_killed_process_whose_parent_has_not_asked_for_its_end_is_gone() -> None:
+    killed = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    with killed:
+        killed.kill()
+        os.waitid(os.P_PID, killed.pid, os.WEXITED | os.WNOWAIT)  # dead, and left where it is
+        assert Node("box", os.getpid(), "b").gone(f"box/{killed.pid}/x")
 
 
 def test_an_earlier_start_with_our_pid_is_gone_and_we_are_not() -> None:

@@ -108,10 +108,11 @@ class Scrapes:
         )
 
 
-@pytest.fixture
-async def day(tmp_path: Path) -> AsyncIterator[tuple[House, Scrapes]]:
+@asynccontextmanager
+async def lived(folder: Path) -> AsyncIterator[tuple[House, Scrapes]]:
+    """A Carom after the day, and what Prometheus would have scraped in it."""
     clock, scrapes = Ahead(), Scrapes()
-    async with _world(tmp_path, clock) as (carom, sink):
+    async with _world(folder, clock) as (carom, sink):
         for minute in range(LENGTH):
             phase = next((p for p in DAY if p.begins <= minute < p.ends), None)
             await _minute(carom, sink, minute, phase)
@@ -165,20 +166,18 @@ def _people(minute: int, phase: Phase | None) -> list[str]:
     return found
 
 
-async def test_a_day_with_its_faults(
-    day: tuple[House, Scrapes], promtool: str, tmp_path: Path
-) -> None:
+async def test_a_day_with_its_faults(promtool: str, tmp_path: Path) -> None:
     """Every fault is found in time, nothing else fires, and the counters agree with the tables."""
-    carom, scrapes = day
-    for result, outcome in (("accepted", "delivered"), ("refused", "bounced")):
-        for name in ("gmail", "yahoo"):
-            booked = await carom.books(lambda tx, r=result, n=name: _booked(tx, r, n))  # type: ignore[misc]
-            counted = scrapes.last("carom_deliveries_total", outcome=outcome, provider=name)
-            assert counted == booked, (outcome, name)
-    listed = await carom.books(
-        lambda tx: tx.execute(select(func.count()).select_from(suppressions)).scalar_one()
-    )
-    assert scrapes.last("carom_suppressions") == listed
+    async with lived(tmp_path) as (carom, scrapes):
+        for result, outcome in (("accepted", "delivered"), ("refused", "bounced")):
+            for name in ("gmail", "yahoo"):
+                booked = await carom.books(lambda tx, r=result, n=name: _booked(tx, r, n))  # type: ignore[misc]
+                counted = scrapes.last("carom_deliveries_total", outcome=outcome, provider=name)
+                assert counted == booked, (outcome, name)
+        listed = await carom.books(
+            lambda tx: tx.execute(select(func.count()).select_from(suppressions)).scalar_one()
+        )
+        assert scrapes.last("carom_suppressions") == listed
     file = tmp_path / "day.yml"
     file.write_text(_story(scrapes), encoding="utf-8")
     command = [promtool, "test", "rules", str(file)]

@@ -49,6 +49,9 @@ def tick(metrics: Metrics) -> None:
     metrics.bounces.labels(
         **here, category=Category.REPUTATION, fault=Fault.SENDER, source="smtp"
     ).inc(5)
+    metrics.bounces.labels(
+        **here, category=Category.MAILBOX_FULL, fault=Fault.RECIPIENT, source="smtp"
+    ).inc(1)
     for type_ in COMPLAINTS:
         metrics.complaints.labels(**here, type=type_).inc(0.1)
     for _ in range(97):

@@ -93,6 +93,11 @@ def test_undeclared_eight_bit_text_is_utf8_or_latin1() -> None:
     assert decode_text("né".encode("latin-1"), "us-ascii") == "né"
 
 
+def test_utf8_under_the_name_of_a_one_byte_charset_is_utf8() -> None:
+    assert decode_text("Empfänger".encode(), "iso-8859-1") == "Empfänger"
+    assert decode_text("Empfänger".encode("latin-1"), "windows-1252") == "Empfänger"
+
+
 def test_text_cut_inside_a_character_stays_utf8() -> None:
     assert decode_text("ééé".encode()[:-1], "") == "éé"
 

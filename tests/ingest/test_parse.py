@@ -318,3 +318,45 @@ def test_a_ticket_about_a_bounce_is_no_bounce_even_without_a_return_path() -> No
         "Mail to jo@example.net came back with 550 User unknown; the name was misspelt.",
     )
     assert read(raw).kind is Kind.NORMAL
+
+
+@pytest.mark.parametrize(
+    ("subject", "text"),
+    [
+        (
+            "Kan inte levereras: order",
+            "Det gick inte att leverera till dessa mottagare:\n\nuser@example.net\n"
+            "E-postadressen kunde inte hittas.",
+        ),
+        (
+            "Nelze doručit: objednávka",
+            "Doručení těmto příjemcům se nezdařilo:\n\nuser@example.net\n"
+            "Zadaná e-mailová adresa nebyla nalezena.",
+        ),
+        (
+            "Ei voi toimittaa: tilaus",
+            "Toimitus näille vastaanottajille epäonnistui:\n\nuser@example.net\n"
+            "Antamaasi osoitetta ei löytynyt.",
+        ),
+        (
+            "배달되지 않음: 주문",
+            "다음 받는 사람에게 배달하지 못했습니다.\n\nuser@example.net\n"
+            "입력한 전자 메일 주소를 찾을 수 없습니다.",
+        ),
+    ],
+)
+def test_a_notice_is_read_in_the_language_of_its_server(subject: str, text: str) -> None:
+    fields = ["From: postmaster@example.net", f"Subject: {subject}"]
+    reading = read(letter([*fields, "Content-Type: text/plain; charset=utf-8"], text))
+    assert [(r.address, r.verdict.category) for r in reading.recipients] == [
+        ("user@example.net", Category.BAD_MAILBOX)
+    ]
+
+
+def test_recipients_without_errors_did_not_fail() -> None:
+    text = (
+        "Recipients with errors:\n\n  1. user@example.net - unknown user\n\n"
+        "Recipients without errors:\n\n  2. other@example.net - delivered\n"
+    )
+    reading = read(letter(["From: postmaster@example.net", "Subject: Returned mail"], text))
+    assert [r.address for r in reading.recipients] == ["user@example.net"]

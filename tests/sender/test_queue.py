@@ -100,6 +100,15 @@ async def test_urgent_classes_go_first_and_within_a_class_the_oldest(store: Stor
     ]
 
 
+async def test_the_less_urgent_have_a_share_and_leave_what_they_do_not_need(store: Store) -> None:
+    for class_, count in (("otp", 40), ("transactional", 40), ("bulk", 1)):
+        await sent_to(store, *(f"u{n}@{class_}.example" for n in range(count)), class_=class_)
+    claims = await claimed(store, limit=20)
+    shares = Counter(c.domain.partition(".")[0] for c in claims)
+    assert shares == {"otp": 17, "transactional": 2, "bulk": 1}
+    assert [c.rank for c in claims] == sorted(c.rank for c in claims)
+
+
 async def test_no_more_is_claimed_than_asked_for(store: Store) -> None:
     await sent_to(store, *(f"u{n}@example.net" for n in range(10)))
     assert [len(await claimed(store, limit=4)) for _ in range(4)] == [4, 4, 2, 0]
