@@ -12,15 +12,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-Json = dict[str, Any]
+from dashboards.furniture import (
+    RUNBOOK,
+    SOURCE,
+    Json,
+    link_out,
+    link_to_boards,
+    marks,
+    variables,
+)
+
 Step = tuple[float | None, str]
 
-RUNBOOK = "https://github.com/carom-mail/carom/blob/main/dashboards/runbook.md"
 COLUMNS = 24
 SCHEMA_VERSION = 41
-SOURCE: Json = {"type": "prometheus", "uid": "${datasource}"}
 
 GOOD: tuple[Step, ...] = ((None, "green"),)
 ANY_IS_BAD: tuple[Step, ...] = ((None, "green"), (1, "red"))
@@ -101,14 +108,18 @@ def draw(board: Board) -> Json:
         "refresh": "1m",
         "time": {"from": board.since, "to": "now"},
         "fiscalYearStartMonth": 0,
-        "annotations": {"list": [_alerts_of_grafana(), _incidents()]},
-        "links": [_to_boards(), _out("Runbook", RUNBOOK), _out("Console", "${console}/console")],
-        "templating": {"list": _variables()},
-        "panels": list(_laid_out(board.rows)),
+        "annotations": {"list": marks()},
+        "links": [
+            link_to_boards(),
+            link_out("Runbook", RUNBOOK),
+            link_out("Console", "${console}/console"),
+        ],
+        "templating": {"list": variables()},
+        "panels": list(_laidlink_out(board.rows)),
     }
 
 
-def _laid_out(rows: Sequence[Row]) -> Iterator[Json]:
+def _laidlink_out(rows: Sequence[Row]) -> Iterator[Json]:
     number, y = 1, 0
     for row in rows:
         x = 0
@@ -252,93 +263,9 @@ def _one_table(panel: Panel) -> list[Json]:
 
 def _panel_links(panel: Panel) -> Iterator[Json]:
     if panel.alert:
-        yield _out("What to do", f"{RUNBOOK}#{panel.alert.lower()}")
+        yield link_out("What to do", f"{RUNBOOK}#{panel.alert.lower()}")
     if panel.board:
-        yield _out("More", f"/d/carom-{panel.board}?${{__url_time_range}}&${{__all_variables}}")
-
-
-def _out(title: str, url: str) -> Json:
-    return {
-        "title": title,
-        "url": url,
-        "targetBlank": not url.startswith("/d/"),
-        "type": "link",
-        "icon": "doc",
-        "tooltip": "",
-        "tags": [],
-        "asDropdown": False,
-        "includeVars": False,
-        "keepTime": False,
-    }
-
-
-def _to_boards() -> Json:
-    many = {"type": "dashboards", "tags": ["carom"], "asDropdown": True, "includeVars": True}
-    kept = {"keepTime": True, "icon": "external link", "targetBlank": False}
-    return _out("Carom", "") | many | kept
-
-
-def _variables() -> list[Json]:
-    return [
-        _variable("datasource", "Prometheus", "datasource")
-        | {
-            "query": "prometheus",
-            "refresh": 1,
-            "current": {"text": "default", "value": "default"},
-            "multi": False,
-            "includeAll": False,
-        },
-        _labels("stream", "Stream", "carom_messages_submitted_total"),
-        _labels("provider", "Provider", "carom_deliveries_total"),
-        _variable("console", "Console", "textbox")
-        | {
-            "query": "http://127.0.0.1:8025",
-            "current": {"text": "http://127.0.0.1:8025", "value": "http://127.0.0.1:8025"},
-        },
-    ]
-
-
-def _variable(name: str, label: str, kind: str) -> Json:
-    return {"name": name, "label": label, "type": kind, "options": [], "hide": 0, "regex": ""}
-
-
-def _labels(name: str, label: str, metric: str) -> Json:
-    return _variable(name, label, "query") | {
-        "datasource": SOURCE,
-        "query": {"qryType": 1, "query": f"label_values({metric}, {name})", "refId": name},
-        "refresh": 2,
-        "sort": 1,
-        "multi": True,
-        "includeAll": True,
-        "allValue": ".*",
-        "current": {"text": ["All"], "value": ["$__all"]},
-    }
-
-
-def _alerts_of_grafana() -> Json:
-    return {
-        "builtIn": 1,
-        "datasource": {"type": "grafana", "uid": "-- Grafana --"},
-        "enable": True,
-        "hide": True,
-        "iconColor": "rgba(0, 211, 255, 1)",
-        "name": "Annotations & Alerts",
-        "type": "dashboard",
-    }
-
-
-def _incidents() -> Json:
-    """A band over every graph for as long as an incident is open."""
-    return {
-        "datasource": SOURCE,
-        "enable": True,
-        "expr": "max by (provider, fault) (carom_incidents_open) > 0",
-        "iconColor": "orange",
-        "name": "Incidents",
-        "step": "60s",
-        "textFormat": "{{fault}}",
-        "titleFormat": "Incident: {{provider}}",
-    }
+        yield link_out("More", f"/d/carom-{panel.board}?${{__url_time_range}}&${{__all_variables}}")
 
 
 _OPTIONS: Mapping[str, Json] = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dashboards.drawing import RUNBOOK
+from dashboards.furniture import RUNBOOK
 
 CHOSEN = 'stream=~"$stream",provider=~"$provider"'
 SETTLED = 'outcome=~"delivered|bounced|expired"'

@@ -57,7 +57,9 @@ _HEALTH = Row(
             by=["check", "state"],
             hidden=["Value"],
             queries=[
-                Query('max by (check, state) (carom_doctor_check{state=~"warn|fail"}) > 0', "")
+                Query(
+                    'max by (check, state) (carom_doctor_check{state=~"warning|failure"}) > 0', ""
+                )
             ],
             unit="none",
             none="nothing to mend",

@@ -1,6 +1,6 @@
 """Does accepted mail reach the inbox, and does it look like ours?"""
 
-from dashboards.boards.asking import COMPLAINTS, over_a_day, quantile
+from dashboards.boards.asking import CHOSEN, COMPLAINTS, over_a_day, quantile
 from dashboards.drawing import ANY_IS_BAD, Board, Panel, Query, Row, falls, rises
 
 _HERE = 'provider=~"$provider"'
@@ -151,8 +151,9 @@ _REPORTS = Row(
         ),
         Panel(
             title="What do people say?",
-            description="In a day: complaints, and recipients who said that mail which was "
-            "accepted did not come. Beside the seeds these are the only words of real people.",
+            description="In a day: complaints, recipients who said that mail which was accepted "
+            "did not come, and deliveries that a person (no scanner) opened. Beside the seeds "
+            "these are the only words of real people.",
             queries=[
                 Query(
                     over_a_day(
@@ -161,8 +162,15 @@ _REPORTS = Row(
                     "complained",
                 ),
                 Query(
-                    over_a_day("carom_feedback_total", "", f'stream=~"$stream",{_HERE}'),
+                    over_a_day("carom_feedback_total", "", CHOSEN),
                     "did not come",
+                ),
+                Query(
+                    over_a_day(
+                        "carom_engagement_total",
+                        which='stream=~"$stream",kind="open",class="human"',
+                    ),
+                    "opened",
                 ),
             ],
             unit="short",

@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from analysis import examined
 from analysis.aggregate import Outcome as Aligned
 from analysis.aggregate_metrics import SOURCES as SENDERS
+from analysis.engagement import What, Who
 from analysis.facts import Kind
 from analysis.metrics import Metrics
 from analysis.smtpd.door import Reason as Refused
@@ -56,8 +57,8 @@ LABEL_VALUES: Mapping[str, Set[str]] = {
     "fault": set(Fault),
     "check": set(examined.CHECKS),
     "state": set(examined.STATES),
-    "class": set(RANKS),
-    "kind": set(Kind),
+    "class": {*RANKS, *Who},
+    "kind": {*Kind, *What},
     "reason": {*Reason, *Refused, *SeedReason},
 }
 

@@ -11,6 +11,7 @@ from analysis import examined, reputation
 from analysis.aggregate import TLS_RESULTS, Outcome
 from analysis.aggregate_ledger import Noted
 from analysis.aggregate_metrics import SOURCES as SENDERS
+from analysis.engagement import What, Who
 from analysis.examined_metrics import Health
 from analysis.facts import Kind
 from analysis.incident_metrics import Trouble
@@ -96,6 +97,9 @@ def _count_what_comes_back(metrics: Metrics) -> None:
     metrics.probes.errors.labels(SeedReason.TIMEOUT).inc(0)
     metrics.webhooks.labels(Told.DELIVERED).inc(50)
     metrics.feedback.labels(STREAM, PROVIDER).inc(0.1)
+    for what in What:
+        for who in Who:
+            metrics.engagement.labels(STREAM, what, who).inc(100)
 
 
 class Carom:

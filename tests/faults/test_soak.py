@@ -44,12 +44,12 @@ class Faulty(CountingSink):
     def _take(
         self, writer: asyncio.StreamWriter, content: bytes, sender: str, recipient: str
     ) -> None:
+        if self._chance.random() < 0.01:
+            self.faults += 1
+            writer.transport.abort()  # before: its answer goes nowhere
         super()._take(writer, content, sender, recipient)
         self.taken += 1
         del self.copies[:-50]
-        if self._chance.random() < 0.01:
-            self.faults += 1
-            writer.transport.abort()
 
 
 def resident() -> float:

@@ -35,9 +35,9 @@ class Dropping(CountingSink):
         self, writer: asyncio.StreamWriter, content: bytes, sender: str, recipient: str
     ) -> None:
         first = not any(copy.recipient == recipient for copy in self.copies[-2_000:])
-        super()._take(writer, content, sender, recipient)
         if first:
-            writer.transport.abort()
+            writer.transport.abort()  # before: its answer goes nowhere
+        super()._take(writer, content, sender, recipient)
 
 
 async def test_silence_after_the_dot_is_doubt_and_costs_one_more_copy(

@@ -325,23 +325,31 @@ def test_a_ticket_about_a_bounce_is_no_bounce_even_without_a_return_path() -> No
     [
         (
             "Kan inte levereras: order",
-            "Det gick inte att leverera till dessa mottagare:\n\nuser@example.net\n"
-            "E-postadressen kunde inte hittas.",
+            (
+                "Det gick inte att leverera till dessa mottagare:\n\nuser@example.net\n"
+                "E-postadressen kunde inte hittas."
+            ),
         ),
         (
             "Nelze doručit: objednávka",
-            "Doručení těmto příjemcům se nezdařilo:\n\nuser@example.net\n"
-            "Zadaná e-mailová adresa nebyla nalezena.",
+            (
+                "Doručení těmto příjemcům se nezdařilo:\n\nuser@example.net\n"
+                "Zadaná e-mailová adresa nebyla nalezena."
+            ),
         ),
         (
             "Ei voi toimittaa: tilaus",
-            "Toimitus näille vastaanottajille epäonnistui:\n\nuser@example.net\n"
-            "Antamaasi osoitetta ei löytynyt.",
+            (
+                "Toimitus näille vastaanottajille epäonnistui:\n\nuser@example.net\n"
+                "Antamaasi osoitetta ei löytynyt."
+            ),
         ),
         (
             "배달되지 않음: 주문",
-            "다음 받는 사람에게 배달하지 못했습니다.\n\nuser@example.net\n"
-            "입력한 전자 메일 주소를 찾을 수 없습니다.",
+            (
+                "다음 받는 사람에게 배달하지 못했습니다.\n\nuser@example.net\n"
+                "입력한 전자 메일 주소를 찾을 수 없습니다."
+            ),
         ),
     ],
 )
