@@ -117,9 +117,7 @@ class Insight:
         now = self._clock()
         reason = clean(why) or f"asked for by {actor(key)}"
         done = await self._store.write(
-            lambda tx: erase(
-                tx, hashed, now=now, actor=actor(key), why=reason, named=mailbox.wire
-            )
+            lambda tx: erase(tx, hashed, now=now, actor=actor(key), why=reason, named=mailbox.wire)
         )
         return answer(
             {

@@ -92,7 +92,7 @@ def _bounce_against(recipient: ReportedRecipient, delivery: Any) -> Reason | Non
 
 
 def _handed_over(delivery: Any) -> bool:
-    """A claim is enough, also of a node that died in it: only MAIL FROM tells the token to others."""
+    """A claim is enough, also of a node that died in it: only MAIL FROM tells the token."""
     return delivery.accepted_at is not None or (
         State(delivery.state) in PENDING and delivery.epoch > 0
     )

@@ -182,8 +182,8 @@ HARD, SPAM, LEFT, BY_HAND = (
         ("email,ip,created\nann@example.net,192.0.2.1,1700000000\n", [(ANN, SPAM, 1.7e9)]),
         (
             (
-                '[{"created":1700000000,"email":"ann@example.net","reason":"Mail domain mentioned in'
-                ' email address is unknown"}]'
+                '[{"created":1700000000,"email":"ann@example.net","reason":"Mail domain mentioned'
+                ' in email address is unknown"}]'
             ),
             [(ANN, HARD, 1.7e9)],
         ),

@@ -29,13 +29,17 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(900)]
 
 
 class Dropping(CountingSink):
-    """Takes each message, and hangs up in place of the answer the first time."""
+    """Takes each message; of one in four it hangs up in place of the answer the first time.
+
+    More in a row would be a reason to leave the host alone for half a minute.
+    """
 
     def _take(
         self, writer: asyncio.StreamWriter, content: bytes, sender: str, recipient: str
     ) -> None:
-        first = not any(copy.recipient == recipient for copy in self.copies[-2_000:])
-        if first:
+        number = int(recipient.partition("@")[0].removeprefix("user"))
+        if number % 4 == 0 and recipient not in self._seen:
+            self._seen.add(recipient)
             writer.transport.abort()  # before: its answer goes nowhere
         super()._take(writer, content, sender, recipient)
 
@@ -43,7 +47,7 @@ class Dropping(CountingSink):
 async def test_silence_after_the_dot_is_doubt_and_costs_one_more_copy(
     tmp_path: Path, amount: Amount, seen: Callable[[str], None]
 ) -> None:
-    count = amount(60, 1_000)
+    count = amount(60, 4_000)
     async with (
         Dropping() as sink,
         carom_house(tmp_path, f"sqlite:///{tmp_path / 'carom.db'}", mx=sink.port) as carom,
@@ -53,10 +57,11 @@ async def test_silence_after_the_dot_is_doubt_and_costs_one_more_copy(
         books = await clients.settled(within=300.0)
         assert books["delivered"] == sum(books.values()) == count, "filed as failed"
         copies = Counter(copy.recipient for copy in sink.copies)
-        assert set(copies.values()) == {2}
+        assert max(copies.values()) == 2
+        assert sum(times == 2 for times in copies.values()) == count // 4
         assert len(set(sink.copies)) == count, "the second copy is the first one again"
         await carom.books(nobody_suppressed)
-    seen(f"{count} drops after the dot: filed as failed 0, at most one extra copy each")
+    seen(f"{count // 4} drops after the dot: filed as failed 0, at most one extra copy each")
 
 
 @dataclass(frozen=True, slots=True)
