@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import structlog
-from publicsuffixlist import PublicSuffixList
 
 from analysis.address import AddressError, parse_mailbox
 from analysis.aggregate_ledger import AggregateLedger, Noted
 from analysis.alignment import Ours
 from analysis.duties import Duty
 from analysis.metrics import Metrics
+from analysis.organisation import organisational_domain
 from carom.errors import SettingsError
 from carom.settings import Settings
 from carom.ways import authorities
@@ -41,12 +41,11 @@ def ledger(settings: Settings, metrics: Metrics, new_id: Callable[[], str]) -> A
 
 def ours(settings: Settings) -> Ours:
     """Domains we send as, and the organisational domain above each: its policy covers us."""
-    suffixes = PublicSuffixList()
     domains = {domain for domain in _domains(settings) if domain}
-    above = {suffixes.privatesuffix(domain) for domain in domains}
+    above = {organisational_domain(domain) for domain in domains}
     keys = settings.dkim.keys
     return Ours(
-        frozenset(domains | {domain for domain in above if domain}),
+        frozenset(domains | above),
         settings.ingest.domain,
         frozenset((key.domain or settings.sender.domain, key.selector) for key in keys),
         tuple(settings.dmarc.sources),

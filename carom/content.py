@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
-
-from publicsuffixlist import PublicSuffixList
 
 from analysis.access import Access
 from analysis.engagement import What, Who
+from analysis.organisation import organisational_domain
 from carom.errors import SettingsError
 from carom.settings import Settings
 from ingest.engagement import Engagement
@@ -38,19 +36,8 @@ def facts(settings: Settings) -> Facts:
         default=sender.domain,
         return_path=settings.ingest.domain,
         unsubscribe=frozenset(n for n, stream in settings.streams.items() if stream.unsubscribe),
-        organisation=_organisation(),
+        organisation=organisational_domain,
     )
-
-
-@lru_cache(maxsize=1)
-def _organisation() -> Any:
-    suffixes = PublicSuffixList()
-
-    @lru_cache(maxsize=10_000)
-    def organisation(name: str) -> str:
-        return str(suffixes.privatesuffix(name) or name)
-
-    return organisation
 
 
 def linting(settings: Settings) -> Linting:

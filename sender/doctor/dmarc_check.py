@@ -6,10 +6,8 @@ Alignment is by organisational domain (the public suffix list) unless the record
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
 
-from publicsuffixlist import PublicSuffixList
-
+from analysis.organisation import organisational_domain
 from sender.doctor.asking import Desk, tags, texts
 from sender.doctor.finding import Finding, found
 from sender.doctor.ours import Ours, joined, txt_record
@@ -34,7 +32,7 @@ async def _record(domain: str, desk: Desk) -> tuple[str, Answer]:
     """Of the domain itself, else of the organisation's: RFC 7489 section 6.6.3."""
     name = f"_dmarc.{domain}"
     answer = await desk.ask(name, "TXT")
-    top = organisation(domain)
+    top = organisational_domain(domain)
     if top != domain and not isinstance(answer, Trouble) and not _policies(answer):
         above = await desk.ask(f"_dmarc.{top}", "TXT")
         if _policies(above):
@@ -127,7 +125,7 @@ async def _reports(
         told = joined([uri.removeprefix("mailto:") for uri in uris])
         return [found("dmarc.reports_elsewhere", name, rua=told, ours=ours.dmarc_reports)]
     published_for = name.removeprefix("_dmarc.")
-    if organisation(published_for) == organisation(ours.bounces):
+    if organisational_domain(published_for) == organisational_domain(ours.bounces):
         return []
     permit = f"{published_for}._report._dmarc.{ours.bounces}"
     answer = await desk.ask(permit, "TXT")
@@ -140,12 +138,11 @@ async def _reports(
 def aligned(domain: str, proven: str, *, strict: bool) -> bool:
     if not proven or proven == "-":
         return False
-    return domain == proven if strict else organisation(domain) == organisation(proven)
-
-
-def organisation(domain: str) -> str:
-    """The organisational domain: one label below a public suffix."""
-    return _suffixes().privatesuffix(domain) or domain
+    return (
+        domain == proven
+        if strict
+        else organisational_domain(domain) == organisational_domain(proven)
+    )
 
 
 def _policies(answer: Answer) -> list[str]:
@@ -155,8 +152,3 @@ def _policies(answer: Answer) -> list[str]:
 def _advised(ours: Ours, name: str, policy: str) -> str:
     rua = f"; rua=mailto:{ours.dmarc_reports}" if ours.dmarc_reports else ""
     return txt_record(name, f"v=DMARC1; p={policy}{rua}")
-
-
-@cache
-def _suffixes() -> PublicSuffixList:
-    return PublicSuffixList()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -193,8 +194,11 @@ def test_control_c_ends_a_command_without_a_traceback(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
     )
     with fifo.open("wb"):  # returns when the command has it open for reading
-        process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=30)  # closed: a signal just before its read() counts
+        while process.poll() is None:  # a signal just before its read() is not seen until the next
+            process.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(5)
+        _, error = process.communicate(timeout=30)
     assert process.returncode == 130
     assert error == b""
 

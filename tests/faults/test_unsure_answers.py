@@ -47,7 +47,7 @@ class Dropping(CountingSink):
 async def test_silence_after_the_dot_is_doubt_and_costs_one_more_copy(
     tmp_path: Path, amount: Amount, seen: Callable[[str], None]
 ) -> None:
-    count = amount(60, 4_000)
+    count = amount(24, 4_000)
     async with (
         Dropping() as sink,
         carom_house(tmp_path, f"sqlite:///{tmp_path / 'carom.db'}", mx=sink.port) as carom,
