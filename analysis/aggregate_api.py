@@ -21,8 +21,7 @@ from analysis.aggregate_lookup import (
     unknown_senders,
 )
 from analysis.alignment import AHEAD, DAY
-from analysis.body import answer, read_cursor, write_cursor
-from analysis.exchange import read_time
+from analysis.body import answer, read_cursor, read_moment, write_cursor
 from analysis.facts import Kind
 from analysis.lookup import iso
 from analysis.problem import invalid
@@ -111,9 +110,9 @@ class Aggregates:
     def _span(self, since: str | None, until: str | None, domain: str | None) -> Span:
         """Reports may end a little ahead of our clock, so the default end is open."""
         now = self._clock()
-        end = _time(until, "until")
+        end = read_moment(until, "until")
         end = now + AHEAD if end is None else end
-        start = _time(since, "since")
+        start = read_moment(since, "since")
         start = min(now, end) - DEFAULT if start is None else start
         if not 0 < end - start <= WIDEST + AHEAD:
             raise invalid("since", "expected a time before `until`, by 400 days at most")
@@ -122,11 +121,3 @@ class Aggregates:
 
 def _shown(span: Span) -> dict[str, str | None]:
     return {"since": iso(span.since), "until": iso(span.until), "domain": span.domain}
-
-
-def _time(text: str | None, field: str) -> float | None:
-    """`since=...+08:00` in a query arrives with a blank for the plus."""
-    try:
-        return read_time(text and text.replace(" ", "+"))
-    except ValueError as error:
-        raise invalid(field, str(error)) from error

@@ -13,10 +13,9 @@ from starlette.responses import Response
 
 from analysis.access import Access, Caller, actor
 from analysis.address import address_hash
-from analysis.body import answer, read_address, read_cursor, write_cursor
+from analysis.body import answer, read_address, read_cursor, read_moment, write_cursor
 from analysis.cohorts import Span
 from analysis.erase import erase
-from analysis.exchange import read_time
 from analysis.explain import Language, explain
 from analysis.incident_view import told as incident_told
 from analysis.incidents import awaited
@@ -97,7 +96,7 @@ class Insight:
         Each ratio comes with its numerator and denominator.  `by` adds a series over time.
         """
         now = self._clock()
-        end, start = _time(until, "until"), _time(since, "since")
+        end, start = read_moment(until, "until"), read_moment(since, "since")
         last = _end_of_hour(now) if end is None else end
         first = last - DAY if start is None else start
         if not 0 < last - first <= (LONGEST if by == "day" or by is None else WIDEST):
@@ -132,11 +131,3 @@ class Insight:
 def _end_of_hour(now: float) -> float:
     """Nothing was sent later; and whole hours are counted already."""
     return (now // HOUR + 1) * HOUR
-
-
-def _time(text: str | None, field: str) -> float | None:
-    """`since=...+08:00` in a query arrives with a blank for the plus."""
-    try:
-        return read_time(text and text.replace(" ", "+"))
-    except ValueError as error:
-        raise invalid(field, str(error)) from error

@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from analysis.address import Address, AddressError, parse
+from analysis.exchange.cells import read_time
 from analysis.problem import Problem, invalid
 
 MOST_ERRORS = 10
@@ -118,6 +119,17 @@ def read_address(text: str, field: str) -> Address:
 def write_cursor(*parts: str | int) -> str:
     """Where a page ended, as text that clients hand back and do not read."""
     return urlsafe_b64encode(orjson.dumps(parts)).decode().rstrip("=")
+
+
+def read_moment(text: str | None, field: str) -> float | None:
+    """The time that a query asks for, in Unix seconds; a problem that names the field.
+
+    `since=...+08:00` in a query arrives with a blank for the plus.
+    """
+    try:
+        return read_time(text and text.replace(" ", "+"))
+    except ValueError as error:
+        raise invalid(field, str(error)) from error
 
 
 def read_cursor(cursor: str | None, *kinds: type) -> tuple[Any, ...] | None:

@@ -21,8 +21,6 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    LargeBinary,
-    Table,
     bindparam,
     case,
     delete,
@@ -233,20 +231,10 @@ def _empty_answers(tx: Connection, rows: Sequence[Any]) -> None:
 
 def _empty_deliveries(tx: Connection, ids: list[str]) -> None:
     """A delivery is still counted, under a hash that is nobody's."""
-    for table, key, more in (
-        (deliveries, deliveries.c.id, {"recipient": ERASED, "reply": None}),
-        (unsubscribe_links, unsubscribe_links.c.delivery_id, {}),
-    ):
-        _to_nobody(tx, table, key, more, ids)
-
-
-def _to_nobody(
-    tx: Connection, table: Table, key: Any, more: dict[str, Any], ids: list[str]
-) -> None:
     tx.execute(
-        update(table)
-        .where(key == bindparam("key"))
-        .values(**more, address_hash=bindparam("nobody", type_=LargeBinary)),
+        update(deliveries)
+        .where(deliveries.c.id == bindparam("key"))
+        .values(recipient=ERASED, reply=None, address_hash=bindparam("nobody")),
         [{"key": one, "nobody": _nobody(one)} for one in ids],
     )
 

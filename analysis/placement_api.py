@@ -16,8 +16,7 @@ from starlette.responses import Response
 
 from analysis import aggregate_lookup, cohorts, placement
 from analysis.access import Access
-from analysis.body import answer
-from analysis.exchange import read_time
+from analysis.body import answer, read_moment
 from analysis.inbox_estimate import Estimate, Evidence, Share, estimate
 from analysis.lifecycle import State
 from analysis.lookup import iso
@@ -57,7 +56,7 @@ class Placements:
     ) -> Response:
         """Placement of probes sent since a time, by provider and stream, and the newest probes."""
         now = self._clock()
-        start = _time(since)
+        start = read_moment(since, "since")
         start = now - self._window if start is None else start
         if not 0 < now - start <= WIDEST:
             raise invalid("since", "expected a time before now, by 92 days at most")
@@ -152,11 +151,3 @@ def _estimate(found: Estimate) -> Json:
         "rests_on": found.rests_on,
         "cautions": found.cautions,
     }
-
-
-def _time(text: str | None) -> float | None:
-    """`since=...+08:00` in a query arrives with a blank for the plus."""
-    try:
-        return read_time(text and text.replace(" ", "+"))
-    except ValueError as error:
-        raise invalid("since", str(error)) from error

@@ -15,7 +15,6 @@ from analysis.metrics import Metrics
 from analysis.organisation import organisational_domain
 from carom.errors import SettingsError
 from carom.settings import Settings
-from carom.ways import authorities
 from sender.tls_report_file import Reporter
 from sender.tls_report_post import ReportPost
 from sender.tls_reporting import EVERY, TlsReporting
@@ -62,7 +61,7 @@ def duties(engine: Engine) -> list[Duty]:
 def tls_reporting(engine: Engine) -> TlsReporting:
     """Raises `SettingsError` for a contact that is no address."""
     sender = engine.settings.sender
-    post = ReportPost(engine.resolver, authorities(engine.settings), tuple(sender.allow_networks))
+    post = ReportPost(engine.resolver, engine.authorities, tuple(sender.allow_networks))
     return TlsReporting(
         engine.store,
         engine.resolver,

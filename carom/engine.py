@@ -8,6 +8,7 @@ engine and choose which roles run.
 from __future__ import annotations
 
 import random
+import ssl
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
@@ -82,6 +83,7 @@ class Engine:
     choice: RouteChoice | None
     warmup: Warmup
     resolver: Resolver
+    authorities: ssl.SSLContext  # wants certificates that hold; takes long to make
     tls: TlsKeeping
     signers: ThreadPoolExecutor
     clock: Callable[[], float]
@@ -160,8 +162,9 @@ async def build(
     signers = ThreadPoolExecutor(2, "signer")
     resolver = ways.resolver(settings)
     report = TlsReport(clock)
-    connections = sending.connections(settings, report)
-    policies = ways.sts_policies(settings, resolver, store, report, clock)
+    authorities = ways.authorities(settings)
+    connections = sending.connections(settings, authorities, report)
+    policies = ways.sts_policies(settings, authorities, resolver, store, report, clock)
     terms = TlsTerms(resolver, policies, report, dane=settings.sender.tls.dane)
     routes = ways.routes(settings, resolver, chance, terms)
     warmup = Warmup(store, clock)
@@ -225,6 +228,7 @@ async def build(
         choice,
         warmup,
         resolver,
+        authorities,
         TlsKeeping(store, report, policies, clock),
         signers,
         clock,

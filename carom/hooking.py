@@ -22,7 +22,6 @@ from analysis.webhook_api import Ways
 from analysis.webhook_api import Webhooks as WebhookApi
 from carom.engine import new_id
 from carom.settings import Settings
-from carom.ways import authorities
 from ingest.feedback import FeedbackLinks
 from sender.intake import Refused
 from sender.resend import again_order_of
@@ -53,11 +52,11 @@ def telling(engine: Engine, stop: asyncio.Event) -> Coroutine[None, None, None]:
 
 
 def webhooks(engine: Engine) -> Webhooks:
-    """Raises `SettingsError` for certificate authorities that cannot be read."""
+    """The caller of endpoints, not begun."""
     given = engine.settings.webhooks
     poster = Poster(
         engine.resolver,
-        authorities(engine.settings),
+        engine.authorities,
         tuple(given.allow_networks),
         given.timeout,
     )

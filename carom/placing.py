@@ -183,18 +183,13 @@ def _senders(settings: Settings) -> Mapping[str, Mailbox]:
 
 
 def tries_loop(settings: Settings) -> bool:
-    """Whether the bounce loop is tried: it takes the real path only where DNS names our MX.
-
-    Of a listener on loopback nobody knows that, unless the operator asks for canaries.
-    """
+    """Whether the bounce loop is tried: it takes the real path only where DNS names our MX."""
     given, domain = settings.ingest.canary, settings.ingest.domain
     if given.every is None or not domain:
         return False
     if given.address or domain in settings.sender.static_mx:
         return True
-    asked = "every" in given.model_fields_set
-    live = asked or not settings.ingest.listen.is_loopback
-    return live and "*" not in settings.sender.static_mx
+    return settings.faces_the_world(asked="every" in given.model_fields_set)
 
 
 def _canaries(engine: Engine, new_id: Callable[[], str]) -> Canaries:

@@ -32,7 +32,7 @@ def duties(engine: Engine, roles: Collection[str], stop: asyncio.Event) -> list[
 
     `stop` breaks an examination off, which may take a minute; nothing is recorded then.
     """
-    if "sender" not in roles or not faces_the_world(engine.settings):
+    if "sender" not in roles or not makes_rounds(engine.settings):
         return []
 
     async def examine(now: float) -> None:
@@ -63,13 +63,10 @@ async def _unless(stop: asyncio.Event, work: Coroutine[None, None, Findings]) ->
         await asyncio.gather(working, stopping, return_exceptions=True)
 
 
-def faces_the_world(settings: Settings) -> bool:
-    """Of a listener on loopback nobody knows that, unless the operator asks for rounds."""
+def makes_rounds(settings: Settings) -> bool:
+    """Whether the service examines itself."""
     asked = "every" in settings.doctor.model_fields_set
-    live = settings.ingest.domain and "*" not in settings.sender.static_mx
-    return bool(
-        settings.doctor.every and live and (asked or not settings.ingest.listen.is_loopback)
-    )
+    return bool(settings.doctor.every) and settings.faces_the_world(asked=asked)
 
 
 def examined_as(findings: Findings) -> dict[str, Examined]:

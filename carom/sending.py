@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,6 @@ from analysis.batch import Batch
 from analysis.providers import PROVIDERS
 from analysis.rulesource import RulebookSource
 from analysis.store import Store
-from carom import ways
 from carom.settings import Settings
 from carom.settings.keyfiles import dkim_keys
 from sender import queue
@@ -44,7 +44,7 @@ def pace(settings: Settings, allowances: Allowances) -> Pace:
     )
 
 
-def connections(settings: Settings, report: TlsReport) -> Connections:
+def connections(settings: Settings, authorities: ssl.SSLContext, report: TlsReport) -> Connections:
     sender, wait = settings.sender, settings.sender.timeouts
     return Connections(
         ehlo_name=sender.hostname,
@@ -66,7 +66,7 @@ def connections(settings: Settings, report: TlsReport) -> Connections:
             idle=sender.connection_idle,
             addresses=sender.mx_tries,
         ),
-        tls=ways.authorities(settings),
+        tls=authorities,
         report=report,
     )
 

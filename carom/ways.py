@@ -55,6 +55,7 @@ def authorities(settings: Settings) -> ssl.SSLContext:
 
 def sts_policies(
     settings: Settings,
+    authorities: ssl.SSLContext,
     resolver: Resolver,
     store: Store,
     report: TlsReport,
@@ -66,7 +67,7 @@ def sts_policies(
     return StsPolicies(
         resolver,
         PolicyShelf(store),
-        tls=authorities(settings),
+        tls=authorities,
         clock=clock,
         report=report,
         allowed=settings.sender.allow_networks,

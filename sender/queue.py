@@ -84,15 +84,14 @@ def claim(
     """
     picked: list[str] = []
     places = Places(per_domain, under_way, sites, now)
-    kept = limit // SHARE * (len(RANKS) - 1)
+    share = limit // SHARE
     cut_short: list[int] = []
-    for rank in RANKS.values():
-        wanted = limit - kept - len(picked)
-        found = _due(tx, rank, now, wanted, places) if wanted > 0 else []
+    for below, rank in zip(range(len(RANKS) - 1, -1, -1), RANKS.values(), strict=True):
+        wanted = limit - share * below - len(picked)
+        found = _due(tx, rank, now, wanted, places) if wanted else []
         picked += found
         if len(found) == wanted:
             cut_short.append(rank)
-        kept = max(0, kept - limit // SHARE)
     for rank in cut_short:
         if len(picked) < limit:
             picked += _due(tx, rank, now, limit - len(picked), places, picked)

@@ -55,6 +55,15 @@ class Settings(Section):
     suppression: Suppression = key(Suppression(), "How long an address is not written to.")
     log: Log = key(Log(), "What is logged, on stderr.")
 
+    def faces_the_world(self, *, asked: bool) -> bool:
+        """Whether what tries the real path of our mail may begin by itself.
+
+        Of a listener on loopback nobody knows, unless the operator `asked`; a `static_mx` for every
+        domain leaves no path to try.
+        """
+        known = asked or not self.ingest.listen.is_loopback
+        return bool(self.ingest.domain) and known and "*" not in self.sender.static_mx
+
     def suppression_limits(self) -> Limits:
         """The limits of `[suppression]`, with what the streams say of their reach."""
         scope = SuppressionScope.ALL

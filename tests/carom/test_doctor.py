@@ -181,11 +181,11 @@ def test_a_set_up_without_a_face_in_the_world_makes_no_rounds(tmp_path: Path) ->
     config = tmp_path / "m" / "carom.toml"
     live = {"CAROM_INGEST__LISTEN": "0.0.0.0:25"}
     everything = {"CAROM_SENDER__STATIC_MX": '{"*": "127.0.0.1:2526"}'}
-    assert rounds.faces_the_world(load(config, live))
-    assert not rounds.faces_the_world(load(config, live | everything))
-    assert not rounds.faces_the_world(load(config, live | {"CAROM_DOCTOR__EVERY": "0"}))
-    assert not rounds.faces_the_world(load(config, {})), "on loopback nobody knows of it yet"
-    assert rounds.faces_the_world(load(config, {"CAROM_DOCTOR__EVERY": "1h"}))
+    assert rounds.makes_rounds(load(config, live))
+    assert not rounds.makes_rounds(load(config, live | everything))
+    assert not rounds.makes_rounds(load(config, live | {"CAROM_DOCTOR__EVERY": "0"}))
+    assert not rounds.makes_rounds(load(config, {})), "on loopback nobody knows of it yet"
+    assert rounds.makes_rounds(load(config, {"CAROM_DOCTOR__EVERY": "1h"}))
 
 
 async def test_unknown_neither_mends_a_failure_nor_rings_twice(store: Store) -> None:
