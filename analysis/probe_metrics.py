@@ -24,10 +24,12 @@ ABSENT = "absent"
 
 @dataclass(frozen=True, slots=True)
 class ProbeGauges:
-    """What a scrape reads of probes.  `silence`: None where the bounce loop is not probed."""
+    """What a scrape reads of probes.  `silence`: None where the bounce loop is not probed; `late`:
+    seconds of it that are too many."""
 
     placement: Mapping[str, Tally] = field(default_factory=dict)  # by provider
     silence: float | None = None
+    late: float = 0.0
 
 
 class ProbeMetrics:
@@ -37,7 +39,7 @@ class ProbeMetrics:
         self._samples = self._gauge("samples", "Probes that the share is of")
         self._low = self._gauge("low", "Lower end of the 95 % interval of the share")
         self._high = self._gauge("high", "Upper end of the 95 % interval of the share")
-        self._silence: Gauge | None = None
+        self._loop: tuple[Gauge, Gauge] | None = None
         self._seen: set[str] = set()
         self.bounds = {
             "carom_inbox_seconds": Bound(_PROVIDER, 12, _PROVIDER),
@@ -91,13 +93,22 @@ class ProbeMetrics:
             self._low.labels(name).set(tally.interval.low)
             self._high.labels(name).set(tally.interval.high)
         if gauges.silence is not None:
-            self._loop().set(gauges.silence)
+            silence, late = self._bounce_loop()
+            silence.set(gauges.silence)
+            late.set(gauges.late)
 
-    def _loop(self) -> Gauge:
-        if self._silence is None:
-            self._silence = Gauge(
-                "carom_bounce_loop_last_ok_seconds",
-                "Seconds since a canary's bounce came back to us",
-                registry=self._registry,
+    def _bounce_loop(self) -> tuple[Gauge, Gauge]:
+        if self._loop is None:
+            self._loop = (
+                Gauge(
+                    "carom_bounce_loop_last_ok_seconds",
+                    "Seconds since a canary's bounce came back to us",
+                    registry=self._registry,
+                ),
+                Gauge(
+                    "carom_bounce_loop_late_seconds",
+                    "Seconds of such silence that are too many, by the rhythm of the settings",
+                    registry=self._registry,
+                ),
             )
-        return self._silence
+        return self._loop

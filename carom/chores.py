@@ -19,7 +19,7 @@ from analysis.retention import sweep
 from analysis.store import StoreUnavailable
 from carom import hooking, placing, rounds
 from carom.aggregating import duties as report_duties
-from carom.engine import Engine, new_id
+from carom.engine import Engine
 from carom.reporting import duties as figure_duties
 from carom.reputation import duties as reputation_duties
 from carom.reputation import keep_easing
@@ -53,10 +53,10 @@ def chores(engine: Engine, roles: Collection[Role], stop: asyncio.Event) -> list
 
 def _duties(engine: Engine, roles: Collection[Role]) -> list[Duty]:
     return [
-        *reputation_duties(engine, new_id),
+        *reputation_duties(engine),
         *report_duties(engine),
         *figure_duties(engine),
-        *placing.duties(engine, roles, new_id),
+        *placing.duties(engine, roles),
     ]
 
 

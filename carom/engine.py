@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 
 from sqlalchemy import Connection
-from ulid import ULID
 
 from analysis import examined_metrics, incident_metrics, suppression
 from analysis.aggregate_lookup import unknown_sources
@@ -28,6 +27,7 @@ from analysis.stats import settled_recently
 from analysis.store import Store
 from carom import aggregating, content, placing, sending, ways
 from carom.counting import Counting
+from carom.ids import ids
 from carom.node import Node, this
 from carom.opening import ready_store, tell_of_lost_keys
 from carom.ruling import ruling
@@ -60,11 +60,6 @@ from sender.worker import Worker
 DAY = 86_400.0
 
 
-def new_id() -> str:
-    """A lower-case ULID: ids of every kind sort by time."""
-    return str(ULID()).lower()
-
-
 @dataclass(frozen=True, slots=True)
 class Engine:
     settings: Settings
@@ -87,6 +82,7 @@ class Engine:
     tls: TlsKeeping
     signers: ThreadPoolExecutor
     clock: Callable[[], float]
+    new_id: Callable[[], str]
     probed: Callable[[Connection, float], ProbeGauges]
 
     def routes_out(self) -> dict[str, bool]:
@@ -151,6 +147,7 @@ async def build(
     `read_apart`: mail is read in a process of its own, which strangers' mail calls for.
     """
     clock = clock or Steady()
+    new_id = ids(clock)
     node = this(new_id, machine)
     tokens = Tokens(token_keys(settings.tokens))
     store = await ready_store(settings)
@@ -232,6 +229,7 @@ async def build(
         TlsKeeping(store, report, policies, clock),
         signers,
         clock,
+        new_id,
         placing.gauges(settings, clock()),
     )
 

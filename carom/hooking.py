@@ -20,7 +20,6 @@ from analysis.problem import Problem
 from analysis.store import StoreUnavailable
 from analysis.webhook_api import Ways
 from analysis.webhook_api import Webhooks as WebhookApi
-from carom.engine import new_id
 from carom.settings import Settings
 from ingest.feedback import FeedbackLinks
 from sender.intake import Refused
@@ -42,7 +41,7 @@ def api(engine: Engine, access: Access) -> WebhookApi:
     def check(url: str) -> None:
         read_url(url, networks)
 
-    ways = Ways(check, webhooks(engine).test, new_id, secrets.token_bytes, given.overlap)
+    ways = Ways(check, webhooks(engine).test, engine.new_id, secrets.token_bytes, given.overlap)
     return WebhookApi(engine.store, access, ways, clock=engine.clock)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from analysis.batch import Batch
 from analysis.smtpd import Limits
 from carom import placing
 from carom.certificates import server_context
-from carom.engine import Engine, new_id
+from carom.engine import Engine
 from carom.settings.listeners import IngestLimits
 from ingest import inbox
 from ingest.inbox import Raw
@@ -26,10 +26,10 @@ def listener(engine: Engine) -> Listener:
         return [None] * len(messages)
 
     batch: Batch[list[Raw], None] = Batch(keep)
-    reflect = placing.reflector(engine, new_id)
+    reflect = placing.reflector(engine)
 
     async def store(inbound: Inbound) -> None:
-        if raws := raws_of(await reflect(inbound)):
+        if raws := raws_of(await reflect(inbound), engine.new_id):
             await batch.put(raws)
             engine.reader.wake()
 
@@ -50,7 +50,7 @@ def listener(engine: Engine) -> Listener:
     )
 
 
-def raws_of(inbound: Inbound) -> list[Raw]:
+def raws_of(inbound: Inbound, new_id: Callable[[], str]) -> list[Raw]:
     """One raw row for each address of ours: each is read by itself."""
     return [
         Raw(

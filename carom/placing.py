@@ -43,12 +43,12 @@ AT_ONCE = 4
 DEFAULT_STREAM = "default"
 
 
-def duties(engine: Engine, roles: Collection[str], new_id: Callable[[], str]) -> list[Duty]:
+def duties(engine: Engine, roles: Collection[str]) -> list[Duty]:
     """What a process with these roles does about probes; nothing where nothing is set."""
     settings, found = engine.settings, []
     given = settings.placement
     if given.seeds and "sender" in roles:
-        sending = probes(engine, new_id)
+        sending = probes(engine)
 
         async def probe(now: float) -> None:
             await sending.send(now)
@@ -58,7 +58,7 @@ def duties(engine: Engine, roles: Collection[str], new_id: Callable[[], str]) ->
         looks = Looks(engine)
         found.append(Duty("seed looks", given.look_every, looks.look_through))
     if (every := settings.ingest.canary.every) and tries_loop(settings) and "sender" in roles:
-        found.append(Duty("canary", every, _canaries(engine, new_id).send))
+        found.append(Duty("canary", every, _canaries(engine).send))
     return found
 
 
@@ -155,7 +155,7 @@ def _context(seed: Seed) -> ssl.SSLContext | None:
         ) from error
 
 
-def probes(engine: Engine, new_id: Callable[[], str]) -> Probes:
+def probes(engine: Engine) -> Probes:
     given = engine.settings.placement
     return Probes(
         engine.store,
@@ -164,7 +164,7 @@ def probes(engine: Engine, new_id: Callable[[], str]) -> Probes:
         targets=[Target(seed.name, seed.address, seed.provider) for seed in given.seeds],
         senders=_senders(engine.settings),
         wording=Wording(given.subject, given.text, given.html),
-        new_id=new_id,
+        new_id=engine.new_id,
     )
 
 
@@ -192,7 +192,7 @@ def tries_loop(settings: Settings) -> bool:
     return settings.faces_the_world(asked="every" in given.model_fields_set)
 
 
-def _canaries(engine: Engine, new_id: Callable[[], str]) -> Canaries:
+def _canaries(engine: Engine) -> Canaries:
     settings = engine.settings
     given, domain = settings.ingest.canary, settings.ingest.domain
     return Canaries(
@@ -202,8 +202,8 @@ def _canaries(engine: Engine, new_id: Callable[[], str]) -> Canaries:
         Mailbox("", parse(f"postmaster@{domain}")),
         domain,
         parse(given.address) if given.address else None,
-        given.late,
-        new_id,
+        given.alarm_after,
+        engine.new_id,
     )
 
 
@@ -214,9 +214,10 @@ def read_canary(engine: Engine) -> ReadToken | None:
     return canary.fresh(engine.tokens.read_canary_address)
 
 
-def reflector(engine: Engine, new_id: Callable[[], str]) -> Callable[[Inbound], Awaitable[Inbound]]:
+def reflector(engine: Engine) -> Callable[[Inbound], Awaitable[Inbound]]:
     """Answers canaries, durably; gives back what of a message is for others."""
     domain, hostname = engine.settings.ingest.domain, engine.settings.sender.hostname
+    new_id = engine.new_id
 
     def bounce(owed: Reflection) -> Bounce:
         message_id = f"<{new_id()}@{domain}>"
@@ -244,12 +245,14 @@ def reflector(engine: Engine, new_id: Callable[[], str]) -> Callable[[Inbound], 
 def gauges(settings: Settings, started: float) -> Callable[[Connection, float], ProbeGauges]:
     """What a scrape reads; `started`: when this process did."""
     window, loop = settings.placement.window, tries_loop(settings)
+    late = settings.ingest.canary.alarm_after
     probed = bool(settings.placement.seeds)
 
     def read(tx: Connection, now: float) -> ProbeGauges:
         return ProbeGauges(
             placement.tally(tx, now - window) if probed else {},
             bounce_loop.silence(tx, now, started) if loop else None,
+            late,
         )
 
     return read

@@ -36,9 +36,9 @@ FORGET_EVERY = 1_800.0
 EASE_EVERY = 2.0
 
 
-def duties(engine: Engine, new_id: Callable[[], str]) -> list[Duty]:
+def duties(engine: Engine) -> list[Duty]:
     """The duties of reputation; blocklists are asked only where the settings name any."""
-    settings, store = engine.settings, engine.store
+    settings, store, new_id = engine.settings, engine.store, engine.new_id
     policy = shipped()
     spike = breaker.Spike() if settings.suppression.breaker else None
 

@@ -15,7 +15,7 @@ from analysis.address import address_hash
 from carom import logs
 from carom.bench import stage
 from carom.bench.send import order
-from carom.engine import Engine, build, new_id
+from carom.engine import Engine, build
 from carom.settings import load
 from sender.submit import Recipient, submit
 
@@ -26,8 +26,8 @@ async def fill(engine: Engine, count: int) -> None:
     """`count` bulk deliveries, all due now, to 20 domains."""
     first = engine.intake.prepare(replace(order(0), class_="bulk"))
     for start in range(0, count, CHUNK):
-        recipients = tuple(_recipient(n) for n in range(start, min(start + CHUNK, count)))
-        one = replace(first, id=new_id(), recipients=recipients)
+        recipients = tuple(_recipient(engine, n) for n in range(start, min(start + CHUNK, count)))
+        one = replace(first, id=engine.new_id(), recipients=recipients)
         await engine.store.write(lambda tx, one=one: submit(tx, [one], time.time()))  # type: ignore[misc]
 
 
@@ -52,10 +52,14 @@ async def full_engine(waiting: int, url: str | None, **environ: str) -> AsyncIte
             yield made
 
 
-def _recipient(number: int) -> Recipient:
+def _recipient(engine: Engine, number: int) -> Recipient:
     wire = f"user{number}@d{number % 20}.example"
     return Recipient(
-        new_id(), wire, address_hash(wire), wire.partition("@")[2], f"b-{number}@b.bench.example"
+        engine.new_id(),
+        wire,
+        address_hash(wire),
+        wire.partition("@")[2],
+        f"b-{number}@b.bench.example",
     )
 
 

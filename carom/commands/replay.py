@@ -22,8 +22,8 @@ from analysis.amends import Change, Effect, Judged, named
 from analysis.lookup import iso
 from analysis.store import Store
 from carom.commands import ConfigOption, JsonOption
-from carom.engine import new_id
 from carom.errors import UsageError
+from carom.ids import ids
 from carom.opening import with_store
 from carom.ruling import ruling
 from carom.settings import Settings, load
@@ -99,7 +99,7 @@ def _replay(store: Store, settings: Settings, *, apply: bool) -> Replay:
         owner_of=owner_of,
         limits=settings.suppression_limits(),
         clock=time.time,
-        new_id=new_id,
+        new_id=ids(),
         apply=apply,
     )
 

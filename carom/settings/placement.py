@@ -112,7 +112,7 @@ class Placement(Section):
 
 class Canary(Section):
     every: Limit = key(
-        300.0,
+        60.0,
         "Between probes of the bounce loop; never: none. By itself only where the real path is: "
         'with [ingest] domain, a listener beyond loopback, and no static_mx "*".',
         "duration or never",
@@ -121,5 +121,13 @@ class Canary(Section):
         "", "Yours, elsewhere, that always bounces; empty: our own listener plays it.", "address"
     )
     late: Duration = key(
-        900.0, "Silence after which an event says that bounces do not come back.", "duration"
+        210.0,
+        "Silence after which an event and an alert say that bounces do not come back; never less "
+        "than three times `every`.",
+        "duration",
     )
+
+    @property
+    def alarm_after(self) -> float:
+        """Seconds of silence; by chance one canary may be late, three in a row are not."""
+        return max(self.late, 3 * (self.every or 0.0))

@@ -33,11 +33,11 @@ _BACK = Row(
         Panel(
             title="Is the loop closed?",
             description="Seconds since a probe that must bounce came back through the real path. "
-            "Red after 15 minutes: no bounce reaches us, whatever else looks well.",
+            "Red after three and a half minutes: no bounce reaches us, whatever else looks well.",
             kind="stat",
             queries=[Query("max(carom_bounce_loop_last_ok_seconds)", "since the last probe")],
             unit="s",
-            steps=rises(600, 900),
+            steps=rises(120, 210),
             none="not probed",
             width=5,
             alert="BounceLoopDead",

@@ -187,7 +187,7 @@ _WHY_NOT = Row(
             "perfectly delivered. No line: [ingest.canary] is switched off.",
             queries=[Query("max(carom_bounce_loop_last_ok_seconds)", "last probe that came back")],
             unit="s",
-            steps=rises(600, 900),
+            steps=rises(120, 210),
             none="not probed",
             alert="BounceLoopDead",
             board="inbound",

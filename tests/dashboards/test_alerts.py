@@ -44,9 +44,9 @@ def test_an_alert_leads_to_its_page_in_the_runbook(alert: Rule) -> None:
 
 
 @every_alert
-def test_an_alert_on_a_ratio_looks_through_two_windows(alert: Rule) -> None:
+def test_an_alert_on_a_ratio_looks_through_two_windows_or_more(alert: Rule) -> None:
     windows = set(re.findall(r":ratio(\d+[mhd])", alert.expr))
-    assert len(windows) in (0, 2)
+    assert len(windows) != 1
 
 
 def test_the_runbook_has_no_page_without_an_alert() -> None:
@@ -61,7 +61,7 @@ def test_every_link_of_a_dashboard_into_the_runbook_leads_to_a_page() -> None:
 
 @every_alert
 def test_an_alert_has_a_fault_that_makes_it_fire(alert: Rule) -> None:
-    faults = (queries.DASHBOARDS / "prometheus/tests/faults.yml").read_text(encoding="utf-8")
+    faults = "".join(path.read_text(encoding="utf-8") for path in UNIT_TESTS)
     fired = re.findall(r'alertname="(\w+)".*?severity="(\w+)"', faults)
     assert (alert.alert, alert.labels["severity"]) in fired
 

@@ -24,7 +24,6 @@ from analysis.lookup import accounts
 from analysis.schema import attempts, deliveries, suppressions
 from carom import reputation
 from carom.demo.sink import Sink
-from carom.engine import new_id
 from tests.dashboards import queries
 from tests.flows.house import House, carom_house, until
 from tests.servers import LOOPBACK, free_port
@@ -150,7 +149,7 @@ async def _minute(carom: House, sink: Sink, minute: int, phase: Phase | None) ->
     await until(settled)
     await carom.all_read()
     await engine.counting.tallying.write(engine.store)
-    [judge] = [d for d in reputation.duties(engine, new_id) if d.name == "incidents"]
+    [judge] = [d for d in reputation.duties(engine) if d.name == "incidents"]
     await judge.do(engine.clock())
 
 

@@ -77,7 +77,7 @@ def tick(metrics: Metrics) -> None:
                 listed={("spamhaus-zen", "address"): 0},
             ),
             cohorts=((STREAM, PROVIDER, 965, 990),),
-            probes=ProbeGauges({PROVIDER: Tally(inbox=97, junk=3)}, silence=42.0),
+            probes=ProbeGauges({PROVIDER: Tally(inbox=97, junk=3)}, silence=42.0, late=210.0),
             health=Health(dict.fromkeys(examined.CHECKS, "ok"), at=1_700_000_000.0),
         )
     )

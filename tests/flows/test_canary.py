@@ -14,12 +14,13 @@ from sqlalchemy import Connection, func, select
 
 from analysis import bounce_loop
 from analysis.schema import canaries, deliveries, events, messages, suppressions
-from carom.engine import new_id
+from carom.ids import ids
 from tests.flows.house import BOUNCES, House, carom_house, until
 from tests.peers.scripted_mx import ScriptedMX
 from tests.servers import LOOPBACK, free_port
 from tests.servers.postfix import Postfix
 
+new_id = ids()
 pytestmark = pytest.mark.anyio
 
 HOUR = 3_600.0
@@ -68,7 +69,11 @@ async def test_the_bounce_of_a_canary_comes_back_by_the_real_path(
         )
         assert states == ["bounced", "delivered"]
 
-        [line] = [x for x in (await carom.metrics()).splitlines() if x.startswith("carom_bounce_l")]
+        [line] = [
+            x
+            for x in (await carom.metrics()).splitlines()
+            if x.startswith("carom_bounce_loop_last_ok")
+        ]
         assert 0 <= float(line.split()[1]) < 20
         await nothing_else_of_it(carom)
 

@@ -19,7 +19,6 @@ from analysis import incidents, tallies
 from analysis.incident_policy import shipped
 from analysis.schema import events, held_suppressions
 from analysis.tallies import Collected, Key, Outcome
-from carom.engine import new_id
 from carom.reputation import duties
 from tests.flows.house import House, carom_house, suppressed_addresses, until
 from tests.peers.scripted_mx import Act, Say, ScriptedMX
@@ -77,7 +76,7 @@ async def judge(carom: House) -> None:
     """What a running Carom does every ten seconds."""
     engine = carom.engine
     await engine.counting.tallying.write(engine.store)
-    [duty] = [duty for duty in duties(engine, new_id) if duty.name == "incidents"]
+    [duty] = [duty for duty in duties(engine) if duty.name == "incidents"]
     await duty.do(engine.clock())
 
 
@@ -163,7 +162,7 @@ async def test_mail_that_waits_names_the_incident_it_waits_for(tmp_path: Path) -
                 shipped().kinds["reputation"].fault,
                 {},
                 now=time.time(),
-                new_id=new_id,
+                new_id=carom.engine.new_id,
             )
         )
         said = await ask(carom, f"/v1/explain?recipient={first.recipient}")

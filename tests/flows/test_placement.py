@@ -12,7 +12,6 @@ import pytest
 from sqlalchemy import Connection, select
 
 from analysis.schema import deliveries, events, suppressions
-from carom.engine import new_id
 from carom.placing import Looks, probes
 from tests.flows.house import House, carom_house, until
 from tests.servers import LOOPBACK
@@ -212,7 +211,7 @@ async def test_placement_of_many_equals_what_dovecot_holds(
     url = f"sqlite:///{tmp_path / 'carom.db'}"
     async with carom_house(tmp_path, url, mx=mx.port, **settings) as carom:
         await all_delivered(carom, len(seeds))
-        more = probes(carom.engine, new_id)
+        more = probes(carom.engine)
         for _ in range(rounds - 1):
             await more.send(time.time())
         await all_delivered(carom, rounds * len(seeds))

@@ -25,7 +25,7 @@ from analysis.lookup import events_after
 from analysis.schema import audit, events
 from analysis.store import Store
 from analysis.webhooks import Answer, Endpoint, Result, State, new_secret
-from carom.engine import new_id
+from carom.ids import ids
 from sender.resolver import Resolver
 from sender.smtp_session import verified_tls
 from sender.webhook_calls import LOT, claim, hand_over, judge, portions, settle
@@ -33,6 +33,7 @@ from sender.webhook_http import Poster
 from sender.webhooks import Pace, Webhooks
 from tests.peers.webhook_receiver import WebhookReceiver
 
+new_id = ids()
 pytestmark = pytest.mark.anyio
 
 NOW = 1_790_000_000.0
