@@ -13,7 +13,8 @@ demo: $(VENV)/.runtime
 	$(VENV)/bin/carom demo $(DEMO)
 
 test: $(VENV)/.dev servers
-	$(PY) -m pytest $(if $(PYTEST_WORKERS),-n $(PYTEST_WORKERS),-n auto) --dist loadgroup $(TEST)
+	$(PY) -m pytest $(if $(PYTEST_WORKERS),-n $(PYTEST_WORKERS),-n auto) --dist loadgroup $(TEST); status=$$?; \
+	$(if $(PYTEST_STATUS),echo $$status >'$(PYTEST_STATUS)';) exit $$status
 
 check: $(VENV)/.dev
 	$(VENV)/bin/ruff format --check .

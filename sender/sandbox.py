@@ -59,14 +59,15 @@ class Missing(jinja2.UndefinedError):
 
 
 class _Clock(threading.local):
-    until: float | None = None  # of the rendering in this thread, by the monotonic clock
+    until: float | None = None  # of the rendering in this thread, by the clock it was given
+    monotonic: Callable[[], float] = time.monotonic
 
 
 _clock = _Clock()
 
 
 def _tick() -> None:
-    if _clock.until is not None and time.monotonic() > _clock.until:
+    if _clock.until is not None and _clock.monotonic() > _clock.until:
         raise Refusal("it takes too long to render")
 
 
@@ -292,10 +293,18 @@ def compiled(source: str, *, html: bool) -> jinja2.Template:
         raise TemplateFault("is nested too deeply or cannot be compiled") from error
 
 
-def render(source: str, data: Mapping[str, Any], *, html: bool, until: float, most: int) -> str:
-    """The text of a template, by the time `until` of the monotonic clock at the latest."""
+def render(
+    source: str,
+    data: Mapping[str, Any],
+    *,
+    html: bool,
+    until: float,
+    most: int,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> str:
+    """The text of a template, by the time `until` of the clock at the latest."""
     template = compiled(source, html=html)
-    _clock.until = until
+    _clock.until, _clock.monotonic = until, monotonic
     try:
         return _gathered(template.generate(dict(data)), most)
     except Missing:

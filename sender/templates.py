@@ -70,7 +70,12 @@ class Rendering:
                 return None
             with _named(name, data):
                 return render(
-                    source, data, html=name == "html", until=until, most=self._bounds.most
+                    source,
+                    data,
+                    html=name == "html",
+                    until=until,
+                    most=self._bounds.most,
+                    monotonic=self._monotonic,
                 )
 
         subject = " ".join((part("subject", content.subject) or "").split())

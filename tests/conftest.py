@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from analysis import migrate
 from analysis.store import Store, open_store
@@ -27,10 +27,14 @@ from tests.servers import chromium, dovecot, exim, postfix, postgres, signed_dns
 _S = TypeVar("_S", bound=servers.Server)
 
 # Each run on a desk draws new examples; a CI run draws the same ones each time, so that it judges
-# the change and not the draw.
-settings.register_profile("ci", derandomize=True)
-if os.environ.get("CI") == "true":
-    settings.load_profile("ci")
+# the change and not the draw.  How long an example takes says how busy the machine is.
+_PATIENT: dict[str, Any] = {
+    "deadline": None,
+    "suppress_health_check": [HealthCheck.too_slow],
+}
+settings.register_profile("desk", **_PATIENT)
+settings.register_profile("ci", derandomize=True, **_PATIENT)
+settings.load_profile("ci" if os.environ.get("CI") == "true" else "desk")
 
 _MISSING: dict[str, Callable[[], str | None]] = {
     "postgres": postgres.missing,

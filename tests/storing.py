@@ -179,7 +179,7 @@ def reasons(entries: Sequence[Row]) -> list[str]:
     return sorted(row["reason"] for row in entries)
 
 
-async def until(ask: Callable[[], Awaitable[object]], within: float = 10.0) -> None:
+async def until(ask: Callable[[], Awaitable[object]], within: float = 60.0) -> None:
     """Ask again until the answer is true; TimeoutError with the last one after `within` seconds."""
     give_up = time.monotonic() + within
     while not (answer := await ask()):

@@ -74,7 +74,7 @@ async def test_what_comes_during_a_write_goes_into_the_next_one_together() -> No
 async def test_whoever_puts_one_after_the_other_never_waits_for_a_third() -> None:
     """Between a lane's last look at the line and its end its callers go on."""
     batch = Batch(Ledger().write)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         assert [await batch.put(n) for n in range(20)] == [n * 10 for n in range(20)]
 
 

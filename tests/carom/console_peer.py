@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -129,11 +128,3 @@ async def served(console: Console) -> AsyncIterator[str]:
 def words(page: httpx2.Response) -> str:
     """What a page says, without its tags."""
     return unescape(" ".join(re.sub(r"<[^>]*>", " ", page.text).split()))
-
-
-async def timed(console: Console, path: str) -> float:
-    """Seconds for one page."""
-    begin = time.perf_counter()
-    answer = await console.get(path)
-    assert answer.status_code == 200
-    return time.perf_counter() - begin

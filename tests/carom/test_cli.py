@@ -198,7 +198,7 @@ def test_control_c_ends_a_command_without_a_traceback(tmp_path: Path) -> None:
             process.send_signal(signal.SIGINT)
             with suppress(subprocess.TimeoutExpired):
                 process.wait(5)
-        _, error = process.communicate(timeout=30)
+        _, error = process.communicate(timeout=60)
     assert process.returncode == 130
     assert error == b""
 

@@ -74,7 +74,7 @@ async def serving(
         yield await port, stop.set
     finally:
         stop.set()
-        await asyncio.wait_for(task, 20)
+        await asyncio.wait_for(task, 60)
 
 
 async def said(port: int, *parts: bytes) -> bytes:
@@ -84,7 +84,7 @@ async def said(port: int, *parts: bytes) -> bytes:
         for part in parts:
             writer.write(part)
             await writer.drain()
-        return await asyncio.wait_for(reader.read(), 10)
+        return await asyncio.wait_for(reader.read(), 60)
     finally:
         writer.transport.abort()
 
@@ -130,7 +130,7 @@ async def test_a_second_request_is_timed_like_the_first() -> None:
         writer.write(GET)
         assert (await reader.readuntil(b"\r\n\r\n0")).startswith(b"HTTP/1.1 200")
         writer.write(b"GET / HT")
-        assert status(await asyncio.wait_for(reader.read(), 10)) == 408
+        assert status(await asyncio.wait_for(reader.read(), 60)) == 408
         writer.transport.abort()
 
 

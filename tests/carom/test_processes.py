@@ -101,7 +101,7 @@ async def works(folder: Path, database_url: str) -> AsyncIterator[Works]:
         base_url=f"http://{LOOPBACK}:{api}",
         headers={"Authorization": f"Bearer {key}"},
         trust_env=False,
-        timeout=30.0,
+        timeout=60,
     )
     async with CountingSink() as sink, client:
         settings = environment(database_url, mx=sink.port, api=api) | {

@@ -50,7 +50,7 @@ async def test_loopback_needs_tls_too_where_the_setting_says_so(tmp_path: Path) 
         port, tls_port = await desk.start()
 
         def offers() -> bool:
-            with smtplib.SMTP(HOST, port, timeout=10) as client:
+            with smtplib.SMTP(HOST, port, timeout=60) as client:
                 client.ehlo()
                 return client.has_extn("auth")
 
@@ -68,7 +68,7 @@ async def test_keys_of_the_database_come_in_and_withheld_sends_are_counted(tmp_p
         port, _ = await desk.start()
 
         def talk() -> tuple[int, bytes]:
-            with smtplib.SMTP(HOST, port, timeout=10) as client:
+            with smtplib.SMTP(HOST, port, timeout=60) as client:
                 client.login("apikey", new.text)
                 client.mail("a@example.com")
                 return client.rcpt("gone@example.net")

@@ -20,8 +20,8 @@ from urllib.request import ProxyHandler, build_opener
 from tests.dashboards.queries import DASHBOARDS
 from tests.servers import LOOPBACK, Server, ServerFailedError, end_group, free_port
 
-_START_SECONDS = 30.0
-_STOP_SECONDS = 10.0
+_START_SECONDS = 60.0
+_STOP_SECONDS = 60.0
 _LOOK_AGAIN_SECONDS = 0.05
 
 _direct = build_opener(ProxyHandler({}))
@@ -61,7 +61,7 @@ class Prometheus(Server):
     def _get(self, call: str, **arguments: str) -> dict[str, Any]:
         url = f"http://{LOOPBACK}:{self.port}/api/v1/{call}?{urlencode(arguments)}"
         try:
-            with _direct.open(url, timeout=10) as answer:
+            with _direct.open(url, timeout=60) as answer:
                 data: dict[str, Any] = json.load(answer)["data"]
                 return data
         except HTTPError as error:
@@ -95,7 +95,7 @@ class Prometheus(Server):
 
     def _ready(self) -> bool:
         try:
-            with _direct.open(f"http://{LOOPBACK}:{self.port}/-/ready", timeout=5) as answer:
+            with _direct.open(f"http://{LOOPBACK}:{self.port}/-/ready", timeout=60) as answer:
                 return bool(answer.status == 200)
         except OSError:  # refused, or 503 while it opens its storage
             return False

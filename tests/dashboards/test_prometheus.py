@@ -15,7 +15,7 @@ from tests.dashboards.traffic import Carom
 
 # A rate needs two scrapes, a recorded ratio one evaluation more, what is read from it another.
 SCRAPES = 30
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 pytestmark = pytest.mark.xdist_group("prometheus")  # one server for the module
 

@@ -22,7 +22,6 @@ pytestmark = [
     pytest.mark.filterwarnings("error::ResourceWarning"),
 ]
 
-RECOVERS = 5.0  # seconds from the database's return to the next delivery
 LEASE = 5.0
 
 
@@ -32,6 +31,7 @@ async def test_no_restart_of_the_database_loses_anything(
     server = durable_postgres_server
     url = server.url(await asyncio.to_thread(server.create_database))
     restarts, each_time = amount(2, 10), amount(60, 2_000)
+    recovers = amount(60, 5)  # seconds to the next delivery; the full form has the machine alone
     slowest = 0.0
     async with (
         CountingSink() as sink,
@@ -54,7 +54,7 @@ async def test_no_restart_of_the_database_loses_anything(
         assert len(copies) == restarts * (each_time + 1)
         extra = copies.total() - len(copies)
         assert extra <= restarts * carom.engine.settings.sender.concurrency
-        assert slowest <= RECOVERS
+        assert slowest <= recovers
     seen(
         f"{restarts} restarts in {len(copies)} sends: lost 0, copies twice {extra}, "
         f"sending again after {slowest:.1f} s"
@@ -73,5 +73,5 @@ async def _works_again(clients: Clients, sink: CountingSink, turn: int) -> float
     async def is_there() -> bool:
         return any(copy.recipient == to for copy in sink.copies[-200:])
 
-    await until(is_there, 30.0)
+    await until(is_there)
     return time.monotonic() - began

@@ -42,7 +42,7 @@ T = TypeVar("T")
 DOMAIN = "example.com"
 BOUNCES = "bounces.example.com"
 SHOP = "Shop <shop@example.com>"
-PATIENCE = 20.0
+PATIENCE = 60.0
 _ASK_AGAIN_SECONDS = 0.02
 
 

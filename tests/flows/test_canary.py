@@ -155,7 +155,7 @@ async def handed_in(port: int, sender: str, to: str) -> int:
     """The answer to RCPT, or to the end of DATA where it was taken."""
 
     def talk() -> int:
-        with smtplib.SMTP(LOOPBACK, port, "stranger.example", timeout=10) as client:
+        with smtplib.SMTP(LOOPBACK, port, "stranger.example", timeout=60) as client:
             client.ehlo()
             client.mail(sender)
             code, _ = client.rcpt(to)

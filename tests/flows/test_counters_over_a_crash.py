@@ -45,7 +45,7 @@ async def test_prometheus_counts_what_the_database_counts_over_kills(tmp_path: P
         base_url=f"http://{LOOPBACK}:{api}",
         headers={"Authorization": f"Bearer {key}"},
         trust_env=False,
-        timeout=30.0,
+        timeout=60,
     )
 
     async def send(to: Sequence[str]) -> None:

@@ -15,7 +15,7 @@ from tests.servers.exim import Exim
 
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("error::ResourceWarning")]
 
-SECONDS = 10.0
+SECONDS = 60.0
 
 REFUSALS = {
     "full@late.example": (552, "5.0.0", "The mailbox of this user is over quota"),

@@ -147,7 +147,7 @@ async def scene(folder: Path, database_url: str, doom: Fate) -> AsyncIterator[Sc
         base_url=f"http://{LOOPBACK}:{api}",
         headers={"Authorization": f"Bearer {key}"},
         trust_env=False,
-        timeout=30.0,
+        timeout=60,
     )
     async with CountingSink(doom.tick) as sink, client, contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(store.close)

@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("error::ResourceWarn
 
 StartPostfix = Callable[..., Postfix]
 
-SECONDS = 10.0
+SECONDS = 60.0
 """In which a real DSN must have come back and have been acted on."""
 
 

@@ -53,7 +53,7 @@ async def at_the_door(carom: House, work: Callable[[smtplib.SMTP], object]) -> N
 
     def session() -> None:
         assert carom.bound.ingest is not None
-        with smtplib.SMTP(LOOPBACK, carom.bound.ingest, "stranger.example", timeout=20) as door:
+        with smtplib.SMTP(LOOPBACK, carom.bound.ingest, "stranger.example", timeout=60) as door:
             door.ehlo()
             work(door)
 

@@ -58,7 +58,7 @@ async def session(
 
     def talk() -> T:
         assert carom.bound.submission is not None
-        with smtplib.SMTP(LOOPBACK, carom.bound.submission, timeout=20) as client:
+        with smtplib.SMTP(LOOPBACK, carom.bound.submission, timeout=60) as client:
             if tls is not None:
                 client.starttls(context=tls)
             client.login("apikey", key_of(carom))
@@ -129,7 +129,7 @@ async def test_a_client_that_speaks_tls_at_once_submits(tmp_path: Path, database
 
         def submit() -> None:
             port, context = carom.bound.submission_tls or 0, certificate.client
-            with smtplib.SMTP_SSL(LOOPBACK, port, timeout=20, context=context) as client:
+            with smtplib.SMTP_SSL(LOOPBACK, port, timeout=60, context=context) as client:
                 client.login("apikey", key_of(carom))
                 assert client.send_message(letter) == {}
 
@@ -168,7 +168,7 @@ async def test_an_invented_key_gets_nowhere(tmp_path: Path, database_url: str) -
     async with ScriptedMX() as mx, house(tmp_path, database_url, mx) as (carom, certificate):
 
         def guess() -> int:
-            with smtplib.SMTP(LOOPBACK, carom.bound.submission or 0, timeout=20) as client:
+            with smtplib.SMTP(LOOPBACK, carom.bound.submission or 0, timeout=60) as client:
                 client.starttls(context=certificate.client)
                 with pytest.raises(smtplib.SMTPAuthenticationError) as refused:
                     client.login("apikey", f"carom_{'0' * 8}_{'0' * 64}")

@@ -1,7 +1,8 @@
 """What each bomb costs its reader: `python -m tests.ingest.scales` prints a JSON object a line.
 
 Every bomb is read in a fork of its own, so that its peak of memory is not hidden by an earlier
-one's; a bomb that kills its reader leaves a line that says so.
+one's; a bomb that kills its reader, or that its reader is not through with after many times what
+any may take, leaves a line that says so.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from tempfile import TemporaryDirectory
 
 from analysis.rulebook import shipped
 from ingest.parse import read_mail
+from tests.growth import BEYOND
 from tests.ingest.bombs import BOMBS
 
 UNIT = 1 if sys.platform == "darwin" else 1024
@@ -46,6 +48,7 @@ def _in_a_fork(work: Callable[[], None]) -> int:
     """The exit code; a fork's peak of memory begins at what its parent holds."""
     child = os.fork()
     if child == 0:
+        resource.setrlimit(resource.RLIMIT_CPU, (int(BEYOND), int(BEYOND)))
         work()
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

@@ -142,7 +142,7 @@ async def test_people_and_feedback_loops_are_heard(name: str) -> None:
         letter.set_content("Please stop.")
 
         def send() -> None:
-            with smtplib.SMTP("127.0.0.1", at.port, timeout=10) as client:
+            with smtplib.SMTP("127.0.0.1", at.port, timeout=60) as client:
                 client.sendmail("staff@example.net", [name], letter.as_bytes())
 
         await asyncio.to_thread(send)

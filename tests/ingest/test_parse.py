@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +12,7 @@ from analysis.facts import Kind, Reading
 from analysis.rulebook import shipped
 from analysis.verdict import Category
 from ingest.parse import read_mail
+from tests.growth import assert_linear
 from tests.ingest.letters import LETTER, feedback, group, letter, notice, report
 
 GONE = group(
@@ -261,38 +261,35 @@ def mutated(raw: bytes, dice: random.Random) -> bytes:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_mutated_reports_are_read_without_an_error_and_in_time(seed: int) -> None:
+def test_mutated_reports_are_read_without_an_error(seed: int) -> None:
     dice = random.Random(seed)
     for _ in range(250):
-        raw = mutated(dice.choice(SAMPLES), dice)
-        start = time.perf_counter()
-        reading = read(raw)
-        assert time.perf_counter() - start < 1
+        reading = read(mutated(dice.choice(SAMPLES), dice))
         assert reading.error is None or "could not be read" not in reading.error
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("piece", "end"),
     [
-        "<" * 5_700,
-        "<a@" * 20_000,
-        "said: " * 20_000 + "@",
-        "550 " * 20_000 + "a@example.net",
-        "a@example.net: " * 20_000,
-        "(" * 60_000 + "@",
-        "\n".join(["<a@example.net>:"] * 20_000),
-        "\n".join(f"u{n}@example.net: unknown" for n in range(20_000)),
-        "could not be delivered to following address " * 5_000 + "@",
-        " " * 60_000 + "a@example.net",
-        "- " * 30_000 + "original message",
+        ("<", ""),
+        ("<a@", ""),
+        ("said: ", "@"),
+        ("550 ", "a@example.net"),
+        ("a@example.net: ", ""),
+        ("(", "@"),
+        ("<a@example.net>:\n", ""),
+        ("u{}@example.net: unknown\n", ""),
+        ("could not be delivered to following address ", "@"),
+        (" ", "a@example.net"),
+        ("- ", "original message"),
     ],
-    ids=lambda body: body[:12],
 )
-def test_hostile_notices_are_read_in_time(body: str) -> None:
-    read(notice("warm"))
-    start = time.perf_counter()
-    read(notice(f"Your message could not be delivered.\n\n{body}"))
-    assert time.perf_counter() - start < 1
+def test_hostile_notices_are_read_in_linear_time(piece: str, end: str) -> None:
+    def hostile(size: int) -> bytes:
+        body = "".join(piece.format(n) for n in range(size // len(piece)))
+        return notice(f"Your message could not be delivered.\n\n{body}{end}")
+
+    assert_linear(read, hostile, 300_000)
 
 
 def test_a_failure_that_names_nobody_is_judged_but_never_enough_to_stop() -> None:

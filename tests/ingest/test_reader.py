@@ -92,7 +92,7 @@ async def serving(made: Reader) -> AsyncIterator[None]:
     finally:
         stop.set()
         made.wake()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await task
 
 

@@ -158,7 +158,7 @@ class ScriptedMX:
     def scripted(self, stage: str) -> bool:
         return stage in self._script
 
-    async def until(self, happened: Callable[[], bool], seconds: float = 10) -> None:
+    async def until(self, happened: Callable[[], bool], seconds: float = 60) -> None:
         """Wait until something about this host is so; TimeoutError if it never is."""
         if happened():
             return

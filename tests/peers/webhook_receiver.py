@@ -58,7 +58,7 @@ class WebhookReceiver:
 
     async def arrived(self, count: int) -> None:
         """Wait until so many have come."""
-        async with asyncio.timeout(10), self._came:
+        async with asyncio.timeout(60), self._came:
             await self._came.wait_for(lambda: len(self.got) >= count)
 
     async def __aenter__(self) -> WebhookReceiver:

@@ -437,7 +437,7 @@ async def test_a_connection_carries_only_so_many_messages() -> None:
 
 async def test_success_is_told_before_quit_is_answered() -> None:
     async with ScriptedMX({"quit": Stall()}) as mx, pool(limits=Limits(messages=1)) as connections:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             outcome = await connections.deliver(route_to(mx), LETTER)
         assert outcome.result is Result.ACCEPTED
         await mx.until(lambda: mx.commands[-1] == "QUIT" and mx.open == 0)

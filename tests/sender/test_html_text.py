@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sender.html_text import text_of
+from tests.growth import assert_linear
 
 
 def test_links_lists_tables_and_images_read_well() -> None:
@@ -45,14 +44,4 @@ def test_no_word_is_lost(words: list[str]) -> None:
     ["<!--", "<a ", '<a b="', "<script>", "<", "<li>", "<ul>", "x<td>", "<a href=http://x>b", "&#"],
 )
 def test_time_grows_with_length_alone(piece: str) -> None:
-    """A quadratic reader would take 16 times as long for four times as much."""
-
-    def seconds(size: int) -> float:
-        html = piece * (size // len(piece))
-        start = time.process_time()
-        text_of(html)
-        return time.process_time() - start
-
-    assert (
-        min(seconds(160_000) for _ in range(2)) < 10 * min(seconds(40_000) for _ in range(3)) + 0.05
-    )
+    assert_linear(text_of, lambda size: piece * (size // len(piece)), 160_000)

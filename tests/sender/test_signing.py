@@ -298,7 +298,7 @@ def opendkim_accepts(content: bytes, folder: Path) -> bool:
         [OPENDKIM, "-x", folder / "conf", "-vv", "-t", folder / "mail"],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
     )
     words = said.stdout + said.stderr
     assert "header.d=example.com" in words

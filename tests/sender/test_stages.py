@@ -70,7 +70,7 @@ async def nothing_left() -> AsyncIterator[None]:
     gc.collect()
     tasks, descriptors = asyncio.all_tasks(), len(os.listdir("/dev/fd"))
     yield
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while _left(tasks, descriptors):  # noqa: ASYNC110  turns of the loop, for what is closing
             await asyncio.sleep(0)
 

@@ -213,9 +213,9 @@ async def test_smtplib_submits_under_tls(
         def submit() -> None:
             if at_once:
                 context = certificate.client
-                client = smtplib.SMTP_SSL(HOST, at.tls_port or 0, timeout=10, context=context)
+                client = smtplib.SMTP_SSL(HOST, at.tls_port or 0, timeout=60, context=context)
             else:
-                client = smtplib.SMTP(HOST, at.port, timeout=10)
+                client = smtplib.SMTP(HOST, at.port, timeout=60)
                 client.starttls(context=certificate.client)
             with client:
                 client.ehlo()

@@ -203,7 +203,7 @@ def _verified(folder: Path, given: Any) -> Any:
         input=json.dumps(given),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
     )
     assert said.returncode == 0, said.stderr
     return json.loads(said.stdout)

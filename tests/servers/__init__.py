@@ -30,7 +30,7 @@ LOOPBACK = "127.0.0.1"
 # so that no client of a parallel test can sit on the port between the choice and its use.
 _PORTS = range(10240, 32768)
 
-_STOP_SECONDS = 10.0
+_STOP_SECONDS = 60.0
 
 
 class ServerFailedError(RuntimeError):

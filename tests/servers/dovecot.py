@@ -33,7 +33,7 @@ PASSWORD = "seed-password"
 INBOX = "INBOX"
 
 _ACCOUNT = "mail"
-_START_SECONDS = 10.0
+_START_SECONDS = 60.0
 _LOOK_AGAIN_SECONDS = 0.02
 _SIEVE_PLUGIN = Path("/usr/lib/dovecot/modules/lib90_sieve_plugin.so")
 

@@ -131,7 +131,7 @@ class Postfix(Server):
         found = sorted(mailbox.iterdir(), key=_age) if mailbox.is_dir() else []
         return [path.read_bytes() for path in found]
 
-    async def received(self, user: str, count: int = 1, within: float = 20.0) -> list[bytes]:
+    async def received(self, user: str, count: int = 1, within: float = 60.0) -> list[bytes]:
         """Waits until `user` has `count` messages; TimeoutError with the log after `within` s."""
         try:
             async with asyncio.timeout(within):

@@ -27,7 +27,7 @@ from tests.servers.postfix import Postfix
 from tests.servers.postgres import Postgres
 
 RETURN_PATH = "b+token@bounces.example.com"
-PATIENCE = 30.0
+PATIENCE = 60.0
 NO = (550, "5.1.1", "no")
 
 
