@@ -17,13 +17,12 @@ from analysis.incidents import Place
 from analysis.schema import audit, held_suppressions, suppressions
 from carom import setup
 from carom.__main__ import main
-from carom.engine import new_id
 from carom.opening import with_store
 from carom.reputation import duties, subjects
 from carom.settings import load
 from tests.carom.web_peer import Web, made, web
 from tests.peers.dns_server import DnsServer
-from tests.storing import NOW, hash_of
+from tests.storing import NOW, hash_of, new_id
 
 POLICY = shipped()
 
@@ -152,7 +151,7 @@ async def test_blocklists_are_asked_only_if_they_are_named(tmp_path: Path) -> No
         dns.add("4.2.0.192.bl.spamcop.net", "A", "127.0.0.2")
         servers = json.dumps([f"127.0.0.1:{dns.port}"])
         async with web(tmp_path / "silent", CAROM_SENDER__DNS__NAMESERVERS=servers) as api:
-            names = {duty.name for duty in duties(api.engine, new_id)}
+            names = {duty.name for duty in duties(api.engine)}
             assert names == {"incidents", "reputation", "tallies"}
         wanted = {
             "CAROM_SENDER__DNS__NAMESERVERS": servers,
@@ -160,7 +159,7 @@ async def test_blocklists_are_asked_only_if_they_are_named(tmp_path: Path) -> No
             "CAROM_REPUTATION__ADDRESSES": '["192.0.2.4", "192.0.2.5"]',
         }
         async with web(tmp_path / "asking", **wanted) as api:
-            [duty] = [one for one in duties(api.engine, new_id) if one.name == "blocklists"]
+            [duty] = [one for one in duties(api.engine) if one.name == "blocklists"]
             await duty.do(NOW)
             found = (await api.get("/v1/reputation")).json()["blocklists"]
             assert {row["subject"]: row["state"] for row in found} == {
