@@ -20,7 +20,7 @@ from sender.tls_report import Failing, Kind, TlsReport
 from sender.tls_terms import TlsTerms
 from tests.peers.certificates import Certificate, certificate_for
 from tests.peers.scripted_mx import ScriptedMX
-from tests.sender.ways import QUICK, Way, reply_of
+from tests.sender.ways import PATIENT, Way, reply_of
 from tests.servers.signed_dns import SignedDns
 
 pytestmark = pytest.mark.anyio
@@ -75,7 +75,7 @@ async def way_out(dns: SignedDns, mx: ScriptedMX, *, trust_ad: bool = True) -> A
     resolver = Resolver([dns.nameserver], clock=time.monotonic, trust_ad=trust_ad)
     report, loopback = TlsReport(time.time), [ip_network("127.0.0.0/8")]
     exchange = MailExchange(resolver, random=lambda: 0.5, allowed=loopback, port=mx.port)
-    connections = Connections(ehlo_name="mail.example.com", timeouts=QUICK, report=report)
+    connections = Connections(ehlo_name="mail.example.com", timeouts=PATIENT, report=report)
     terms = TlsTerms(resolver, None, report)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(resolver.close)

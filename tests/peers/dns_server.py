@@ -27,6 +27,8 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
+from sender.resolver import Bounds
+
 MAX_CHAIN = 20
 
 
@@ -40,6 +42,14 @@ class Manner(Enum):
     WRONG_ID = "wrong id"  # somebody guesses
     REFERRAL = "referral"  # other servers to ask, as from one that does not recurse
     RESET = "reset"  # an answer that is truncated over UDP, and hung up on over TCP
+
+
+SILENT = frozenset({Manner.DROP, Manner.GARBAGE, Manner.WRONG_ID, Manner.RESET})
+
+
+def bounds_for(manner: Manner | None = None) -> Bounds:
+    """Hasty where it is the silence that is waited for, else as patient as a slow machine needs."""
+    return Bounds(timeout=0.2, lifetime=0.5) if manner in SILENT else Bounds(60.0, 60.0)
 
 
 class DnsServer:

@@ -185,6 +185,10 @@ class ScriptedMX:
             await dialogue.run()
         except (_HungUp, OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass  # the script, the client or the end of the test ended it
+        except RuntimeError:
+            # uvloop, of any use of a transport whose client has gone: "the handler is closed"
+            if not writer.is_closing():
+                raise
         finally:
             writer.transport.abort()
             self._dialogues.discard(task)

@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from sender.blocklists import Blocklist, Blocklists, Checked, kind_of, read, shipped
-from sender.resolver import Absent, Bounds, Found, Resolver, Trouble
+from sender.resolver import Absent, Found, Resolver, Trouble
 from tests.peers.dns_server import DnsServer, Manner
 from tests.servers.signed_dns import SignedDns
 
@@ -164,8 +164,7 @@ async def test_a_resolver_that_the_list_refuses_finds_nothing_out(server: DnsSer
 
 async def test_a_list_that_does_not_answer_has_lifted_nobody(server: DnsServer) -> None:
     server.behave("2.0.0.127.bl.example", Manner.SERVFAIL)
-    quick = Bounds(timeout=0.5, lifetime=1.0)
-    resolver = Resolver([("127.0.0.1", server.port)], clock=time.monotonic, bounds=quick)
+    resolver = Resolver([("127.0.0.1", server.port)], clock=time.monotonic)
     [one] = (await checked(resolver, [OURS], "192.0.2.4")).values()
     await resolver.close()
     assert one.state == "unsure"

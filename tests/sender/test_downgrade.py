@@ -23,17 +23,17 @@ from analysis.verdict import Category
 from sender.connections import Connections
 from sender.mta_sts import Mode, Policy
 from sender.mx import MailExchange
-from sender.resolver import Bounds, Resolver
+from sender.resolver import Resolver
 from sender.routes import Routes
 from sender.smtp import Outcome, Result, TlsPolicy
 from sender.sts_policies import Kept, StsPolicies
 from sender.tls_report import Failing, Kind, TlsReport
 from sender.tls_terms import TlsTerms
 from tests.peers.certificates import Certificate, certificate_for
-from tests.peers.dns_server import DnsServer, Manner
+from tests.peers.dns_server import DnsServer, Manner, bounds_for
 from tests.peers.policy_host import PolicyHost, policy_text
 from tests.peers.scripted_mx import Act, Drop, Raw, Say, ScriptedMX
-from tests.sender.ways import QUICK, Way, reply_of
+from tests.sender.ways import PATIENT, Way, reply_of
 
 pytestmark = pytest.mark.anyio
 
@@ -109,7 +109,7 @@ async def way_out(
         resolver = Resolver(
             [dns.nameserver],
             clock=lambda: NOW,
-            bounds=Bounds(timeout=0.5, lifetime=1),
+            bounds=bounds_for(),
             trust_ad=protection == "dane",
         )
         report, loopback = TlsReport(lambda: NOW), [ip_network("127.0.0.0/8")]
@@ -120,7 +120,7 @@ async def way_out(
         exchange = MailExchange(resolver, random=lambda: 0.5, allowed=loopback, port=mx.port)
         terms = TlsTerms(resolver, policies, report)
         connections = Connections(
-            ehlo_name="mail.example.com", timeouts=QUICK, tls=good.client, report=report
+            ehlo_name="mail.example.com", timeouts=PATIENT, tls=good.client, report=report
         )
         stack.push_async_callback(resolver.close)
         stack.push_async_callback(policies.close)
@@ -295,7 +295,7 @@ async def test_an_authority_that_dane_names_is_found_in_the_chain(good: Certific
         resolver = Resolver([dns.nameserver], clock=lambda: NOW, trust_ad=True)
         report, loopback = TlsReport(lambda: NOW), [ip_network("127.0.0.0/8")]
         exchange = MailExchange(resolver, random=lambda: 0.5, allowed=loopback, port=mx.port)
-        connections = Connections(ehlo_name="mail.example.com", timeouts=QUICK, report=report)
+        connections = Connections(ehlo_name="mail.example.com", timeouts=PATIENT, report=report)
         routes = Routes(exchange, static=frozenset(), tls=TlsTerms(resolver, None, report))
         got = await Way(routes, connections, report).send(SAFE)
         await connections.close()

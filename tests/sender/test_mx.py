@@ -13,9 +13,9 @@ from analysis.reply import Reply, Stage
 from analysis.rulebook import shipped
 from analysis.verdict import Fault
 from sender.mx import Exchangers, MailExchange, parse_target
-from sender.resolver import Bounds, Resolver
+from sender.resolver import Resolver
 from sender.smtp import Host
-from tests.peers.dns_server import DnsServer, Manner
+from tests.peers.dns_server import DnsServer, Manner, bounds_for
 
 pytestmark = pytest.mark.anyio
 
@@ -30,14 +30,10 @@ async def server() -> AsyncIterator[DnsServer]:
 
 @pytest.fixture
 def make(server: DnsServer) -> Callable[..., MailExchange]:
-    resolver = Resolver(
-        [server.nameserver],
-        clock=lambda: 0.0,
-        bounds=Bounds(timeout=0.2, lifetime=0.4),
-        trust_ad=True,
-    )
-
-    def make(**arguments: object) -> MailExchange:
+    def make(manner: Manner | None = None, **arguments: object) -> MailExchange:
+        resolver = Resolver(
+            [server.nameserver], clock=lambda: 0.0, bounds=bounds_for(manner), trust_ad=True
+        )
         return MailExchange(resolver, **{"random": random.Random(3).random, **arguments})  # type: ignore[arg-type]
 
     return make
@@ -169,7 +165,7 @@ async def test_what_the_dns_cannot_say_is_temporary(
     server: DnsServer, make: Callable[..., MailExchange], manner: Manner
 ) -> None:
     server.behave("example.net", manner)
-    enhanced, text = await _refused(make(), "example.net")
+    enhanced, text = await _refused(make(manner), "example.net")
     assert enhanced == "4.4.3"
     assert text.startswith("the DNS gave no answer: ")
 

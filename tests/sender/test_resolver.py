@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from dns.rdtypes.IN.A import A
 
 from sender.resolver import Absent, Bounds, Found, Resolver, Trouble, check_name
-from tests.peers.dns_server import DnsServer, Manner
+from tests.peers.dns_server import DnsServer, Manner, bounds_for
 
 pytestmark = pytest.mark.anyio
-
-QUICK = Bounds(timeout=0.2, lifetime=0.5)
 
 
 class Clock:
@@ -39,7 +38,7 @@ async def server() -> AsyncIterator[DnsServer]:
 
 @pytest.fixture
 def resolver(server: DnsServer, clock: Clock) -> Resolver:
-    return Resolver([server.nameserver], clock=clock, bounds=QUICK, trust_ad=True)
+    return Resolver([server.nameserver], clock=clock, bounds=bounds_for(), trust_ad=True)
 
 
 async def _address(resolver: Resolver, name: str) -> str:
@@ -79,8 +78,9 @@ async def test_absence_is_told_apart(server: DnsServer, resolver: Resolver) -> N
     ],
 )
 async def test_whatever_says_nothing_is_trouble(
-    server: DnsServer, resolver: Resolver, manner: Manner, why: str
+    server: DnsServer, clock: Clock, manner: Manner, why: str
 ) -> None:
+    resolver = Resolver([server.nameserver], clock=clock, bounds=bounds_for(manner))
     server.behave("host.example", manner)
     answer = await resolver.ask("host.example", "A")
     assert isinstance(answer, Trouble)
@@ -98,7 +98,7 @@ async def test_a_dead_nameserver_is_passed_over(
     server: DnsServer, clock: Clock, free_port: int
 ) -> None:
     both = [("127.0.0.1", free_port), server.nameserver]
-    resolver = Resolver(both, clock=clock, bounds=Bounds(timeout=0.2, lifetime=3.0))
+    resolver = Resolver(both, clock=clock, bounds=Bounds(timeout=0.2, lifetime=60.0))
     assert await _address(resolver, "host.example") == "192.0.2.1"
 
 
@@ -147,7 +147,7 @@ async def test_one_who_gives_up_does_not_take_the_answer_away(
 
 async def test_few_questions_are_open_at_once(server: DnsServer, clock: Clock) -> None:
     """Fifty names, three places: the rest wait their turn without counting as timed out."""
-    bounds = Bounds(timeout=2.0, lifetime=2.0, concurrency=3)
+    bounds = replace(bounds_for(), concurrency=3)
     resolver = Resolver([server.nameserver], clock=clock, bounds=bounds)
     server.gate.clear()
     askers = [asyncio.create_task(resolver.ask(f"n{n}.example", "A")) for n in range(50)]

@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 
 import pytest
 
 from analysis.store import StoreUnavailable
 from sender.mta_sts import Mode
-from sender.resolver import Bounds as DnsBounds
 from sender.resolver import Resolver
 from sender.sts_policies import Bounds, Kept, StsPolicies
 from sender.tls_report import Failing, TlsReport
 from tests.peers.certificates import Certificate, certificate_for
-from tests.peers.dns_server import DnsServer, Manner
+from tests.peers.dns_server import DnsServer, Manner, bounds_for
 from tests.peers.policy_host import PolicyHost, policy_text
 
 pytestmark = pytest.mark.anyio
@@ -77,12 +76,14 @@ class World:
     def withdraw(self) -> None:
         self.dns.remove(f"_mta-sts.{DOMAIN}", "TXT")
 
-    def policies(self, *, anywhere: bool = True, **bounds: object) -> StsPolicies:
+    def policies(
+        self, *, anywhere: bool = True, manner: Manner | None = None, **bounds: object
+    ) -> StsPolicies:
         """As a process that has just started sees the world."""
         resolver = Resolver(
             [self.dns.nameserver],
             clock=self.clock,
-            bounds=DnsBounds(timeout=0.2, lifetime=0.4, absent_most=60, most=60, trouble=1),
+            bounds=replace(bounds_for(manner), absent_most=60, most=60, trouble=1),
         )
         policies = StsPolicies(
             resolver,
@@ -165,7 +166,7 @@ async def test_a_silenced_dns_takes_no_policy_away(world: World, manner: Manner)
     assert await world.policies().of(DOMAIN) is not None
     world.dns.behave(f"_mta-sts.{DOMAIN}", manner)
     world.clock.now += DAY
-    policies = world.policies()
+    policies = world.policies(manner=manner)
     for _ in range(3):
         assert await policies.of(DOMAIN) is not None
         await settled(policies)

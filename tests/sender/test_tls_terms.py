@@ -8,11 +8,11 @@ import pytest
 
 from analysis.reply import Reply, Stage
 from sender.mx import Exchangers
-from sender.resolver import Bounds, Resolver
+from sender.resolver import Resolver
 from sender.smtp import Host, TlsMode
 from sender.tls_report import Failing, Kind, TlsReport
 from sender.tls_terms import TlsTerms
-from tests.peers.dns_server import DnsServer, Manner
+from tests.peers.dns_server import DnsServer, Manner, bounds_for
 
 pytestmark = pytest.mark.anyio
 
@@ -31,11 +31,17 @@ async def dns() -> AsyncIterator[DnsServer]:
         yield server
 
 
-def terms(dns: DnsServer, *, trust_ad: bool = True, dane: bool = True) -> TlsTerms:
+def terms(
+    dns: DnsServer,
+    *,
+    trust_ad: bool = True,
+    dane: bool = True,
+    manner: Manner | None = None,
+) -> TlsTerms:
     resolver = Resolver(
         [dns.nameserver],
         clock=lambda: 0.0,
-        bounds=Bounds(timeout=0.2, lifetime=0.4),
+        bounds=bounds_for(manner),
         trust_ad=trust_ad,
     )
     return TlsTerms(resolver, None, TlsReport(lambda: 0.0), dane=dane)
@@ -99,7 +105,7 @@ async def test_no_records_are_no_policy(dns: DnsServer) -> None:
 async def test_no_sure_answer_puts_the_mail_off(dns: DnsServer, manner: Manner) -> None:
     """RFC 7672 section 2.1.2: whether there are records is what an attacker would hide."""
     dns.behave(TLSA, manner)
-    asked = terms(dns)
+    asked = terms(dns, manner=manner)
     answer = await asked.secure(SIGNED)
     assert isinstance(answer, Reply)
     assert (answer.code, answer.enhanced, answer.stage) == (None, "4.7.5", Stage.STARTTLS)

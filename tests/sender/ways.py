@@ -10,7 +10,7 @@ from sender.routes import Routes
 from sender.smtp import Envelope, Outcome, Timeouts
 from sender.tls_report import Row, TlsReport
 
-QUICK = Timeouts(connect=2, banner=2, ehlo=2, tls=2, mail=2, rcpt=2, data=2, dot=2, quit=1)
+PATIENT = Timeouts(connect=60, quit=1)
 BODY = b"Subject: Your code\r\n\r\n123456\r\n"
 
 
