@@ -38,6 +38,10 @@ _AGREEMENT = 0.07
 
 # ASCII alone: in Chinese and Japanese the words begin where the address ends, without a blank
 _ADDRESS = re.compile(r"(?<![\w.+=~-])[\w.+=~-]++@[\w.-]*+", re.ASCII)
+_WRAPPER = re.compile(
+    r"[\S ]{0,12}recipient address rejected: (?!access denied)(?=[\w\"'<])", re.IGNORECASE
+)
+"""What Postfix writes before the reason that a table or a policy server of its operator gave."""
 _QUOTES_AFTER = "error that the other server returned was:"
 _QUOTES = str.maketrans({"\u2018": "'", "\u2019": "'", "\u02bc": "'", "`": "'", "\u00a0": " "})
 
@@ -149,8 +153,9 @@ class Rulebook:
     def classify(self, reply: Reply) -> Verdict:
         """What the reply means."""
         text = searchable(reply.text)
-        for rule in self._first.takers(reply, text):
-            return rule.verdict(reply, lasting=_lasting(reply), confidence=_sure(rule, reply))
+        for words in _wordings(text):
+            for rule in self._first.takers(reply, words):
+                return rule.verdict(reply, lasting=_lasting(reply), confidence=_sure(rule, reply))
         if (verdict := by_enhanced(reply)) is not None:
             return verdict
         for rule in self._last.takers(reply, text):
@@ -160,7 +165,15 @@ class Rulebook:
     def takers(self, reply: Reply) -> list[str]:
         """The ids of every rule that would take the reply, in order: for looking into a verdict."""
         text = searchable(reply.text)
-        return [rule.id for part in (self._first, self._last) for rule in part.takers(reply, text)]
+        asked = [(self._first, words) for words in _wordings(text)] + [(self._last, text)]
+        takers = (rule.id for part, words in asked for rule in part.takers(reply, words))
+        return list(dict.fromkeys(takers))
+
+
+def _wordings(text: str) -> tuple[str, ...]:
+    """The reason alone where a wrapper stands before it, then the whole."""
+    wrapped = _WRAPPER.match(text)
+    return (text,) if wrapped is None else (text[wrapped.end() :], text)
 
 
 def _lasting(reply: Reply) -> bool:

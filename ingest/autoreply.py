@@ -46,11 +46,16 @@ _ASKS = any_of(
     r"|deliver|added|list)",
     r"(?:verif|confirm|approv|authenticat|allowed list|white ?list|guest list).{0,200}"
     r"(?:click|follow|link|reply to this)",
+    r"click\b.{0,60}\b(?:so|to) (?:that )?(?:I|we) can receive",
+    r"held (?:because|until).{0,200}verified",
+    r"clicando no link|haga clic .{0,80}confirm",
+    r"cliquez .{0,80}(?:lien|confirm).{0,120}(?:confirm|remis)",
     r"protected by .{0,60}(?:verif|spam|challenge|whitelist)|challenge[ -]response",
 )
 _ASKING_SUBJECT = any_of(
     r"(?:confirm|verify) (?:your |this |that )?(?:e-?mail|message|sender|address|delivery)",
     r"(?:confirmation|verification|action) (?:required|request)|sender (?:verif|confirm)",
+    r"\(verification\)|confirma..o de envio|please confirm",
     r"requires? (?:verif|confirm|approv|authentic)|\bverify#|waiting for your confirmation",
     r"^\s*re: ",
 )

@@ -127,6 +127,9 @@ def judge(finding: Finding, rulebook: Rulebook, witness: Witness) -> ReportedRec
     if finding.action == "failed" and vague and _gave_up(finding, witness):
         expired = rulebook.classify(Reply(None, "4.4.7", "", Stage.REPORT))
         verdict = replace(expired, evidence=verdict.evidence or expired.evidence)
+    unsaid = not finding.words or verdict.category is Category.UNKNOWN
+    if finding.action == "delayed" and vague and unsaid:
+        verdict = rulebook.classify(Reply(None, "4.4.7", "", Stage.REPORT))
     if finding.action == "failed" and _is_gone(verdict):
         verdict = replace(verdict, severity=Severity.HARD)
     return _line(finding, status, reply, verdict)

@@ -35,7 +35,8 @@ _ALONE = re.compile(
 )
 _NAMED = re.compile(
     rf"[\s*|>\u2022-]{{0,30}}[^<>:]{{1,80}}[<(\[]{_KIND}({ADDRESS})[>)\]]"
-    r"(?:\s{0,5}<?\(?(?:mailto|smtp):[^\s>)]{1,200}[>)]{1,2})?\s{0,5}[:,;.]?\s{0,20}",
+    r"(?:\s{0,5}<?\(?(?:mailto|smtp):[^\s>)]{1,200}[>)]{1,2})?\s{0,5}[:,;.]?\s{0,20}"
+    r"(?:(?:on|am|le|el|il|em|op|den) \S{0,12}\d.{0,40})?",
     re.IGNORECASE,
 )
 _LEADING = re.compile(
@@ -50,11 +51,13 @@ _CODED = re.compile(
 )
 _LABEL = re.compile(
     r"[\W_]{0,20}(?:final |original |failed |intended |invalid |rejected |unknown |e-?mail )?"
-    r"(?:recipients?|addressee|addressed to|rcpt to|address(?:es)?|user|mailbox|to|e-?mail"
+    r"(?:recipients?|error-for|addressee|addressed to|rcpt to|address(?:es)?|user|mailbox|to"
+    r"|e-?mail"
     r"|destinatari\w{1,3}|destinataire|empf\u00e4nger|adresse?|收件人(?:地址|邮箱)?|收信人|收件者|接收人"
     r"|受信者|宛先|送信先|あて先|получатель|кому|받는 ?사람|수신자|수신인|odbiorca|adresat"
     r"|ontvanger|geadresseerde|mottagare|mottaker|modtager|al\u0131c\u0131|c\u00edmzett)"
-    r"(?: address| name| e-?mail)?(?:\(e?s\))?\s{0,5}[:\uff1a\t]\s{0,30}"
+    r"(?: address| name| e-?mail)?(?:\(e?s\))?(?:\s?[(\uff08/][^()\uff08\uff09@:]{1,30}[)\uff09]?)?"
+    r"\s{0,5}[:=\uff1a\t]\s{0,30}"
     rf"[\[<\"'({{]{{0,2}}{_KIND}({ADDRESS})",
     re.IGNORECASE,
 )
@@ -111,6 +114,11 @@ def _is_field(entry: Entry, line: str) -> bool:
     return entry.trust is Trust.HEADER and _FIELD.match(line) is not None
 
 
+def _has_reason(entry: Entry) -> bool:
+    """Whether Sendmail gave the reason of this one: `(reason: 550 ...)`."""
+    return bool(entry.words) and entry.words[0].startswith("(reason: ")
+
+
 class Walk:
     """One pass over the lines of a notice.  `boilerplate` tells addresses that never failed."""
 
@@ -147,6 +155,8 @@ class Walk:
             self._listing = not SPARED.search(line)
         elif DASHES.match(line):
             self._listing = False
+            if self._current is not None and _has_reason(self._current):
+                self._current = None  # below is the transcript, which is about the others too
         elif self._listing and self._blank and _DELIVERY.match(line):
             self._current = None
         if self._current is not None and not _is_field(self._current, line):
@@ -260,6 +270,7 @@ class Walk:
         folded = addresses.key(entry.address)
         same = [entry, *(self.known[folded, t] for t in Trust if (folded, t) in self.known)]
         told = [self._said_to(folded), *(" ".join(e.words) for e in same)]
+        told.sort(key=lambda words: not words.startswith("(reason: "))  # Sendmail's, of this one
         told += [] if entry.words else [shared]
         words, *spare = [*dict.fromkeys(filter(None, told))] or [""]
         return Finding(entry.address, words, original=entry.original, spare=tuple(spare))

@@ -14,10 +14,12 @@ from ingest.mime import Mail
 _DAEMON = re.compile(
     r"mailer[-_. ]?da?emon|post[-_]?master|mail[-_. ]?daemon|mdaemon|microsoftexchange|bounces?[@+]"
     r"|\bdaemon@|mail delivery|delivery (?:sub)?system|mail\.delivery\.system"
-    r"|(?:system|mail) administrator",
+    r"|(?:system|mail) administrator|delivery (?:failure|notification|status|service)"
+    r"|anti-?virus|web-?shield|group-?shield|mail (?:security|marshal)|mailmarshal|interscan|imss"
+    r"|scanmail|mail-?sweeper|surfcontrol|content.filter|e-?mail (?:gateway|firewall)",
     re.IGNORECASE,
 )
-_MAIL_SYSTEM = re.compile(r"mail[ -](?:system|server|router|gateway)\b", re.IGNORECASE)
+_MAIL_SYSTEM = re.compile(r"\b(?:mail|list)[ -](?:system|server|router|gateway)\b", re.IGNORECASE)
 _ROBOT = re.compile(
     r"no-?reply|do-?not-?reply|mail-?(?:system|sys|server|gate|deliver|admin|service)|\bmta\b|daemon"
     r"|smtp|gateway|notif|robot|auto|bounce|undeliver|delivery|post_?master|administrator|<root@",
@@ -29,7 +31,8 @@ _FAILURE_SUBJECT = re.compile(
     r"|mail (?:system )?error|mail (?:could not|cannot)|mail failure|failed (?:mail|delivery)"
     r"|(?:message|mail) (?:delayed|undeliver|not)|could not (?:be )?(?:sent|deliver|send)"
     r"|(?:message|mail) (?:was |has been )?(?:rejected|refused|returned|blocked|bounced)"
-    r"|virus (?:in|found|detected)|non[- ]?remis|apparently from you"
+    r"|unable to (?:deliver|send)|virus (?:in|found|detected)|(?:content|policy) violation"
+    r"|non[- ]?remis|apparently from you"
     r"|\u9000\u4fe1|\u9000\u4ef6|\u6295\u9012\u5931\u8d25|\u53d1\u9001\u5931\u8d25"
     r"|メールエラー|エラー通知|エラーメール|配信でき|送信でき|届けでき"
     r"|(?:automatically|mail|message) (?:was )?(?:rejected|stopped|bounced)|\bbanned\b|blocked by"
@@ -93,7 +96,8 @@ def is_called_mail_system(mail: Mail) -> bool:
 def is_to_many(mail: Mail) -> bool:
     """Whether a list or a bulk sender sent it, which report nobody's failure."""
     precedence = mail.headers.get("precedence").strip().lower()
-    return "list-id" in mail.headers or precedence in ("bulk", "list", "junk")
+    listed = "list-id" in mail.headers or "list-unsubscribe" in mail.headers
+    return listed or precedence in ("bulk", "list", "junk")
 
 
 def has_null_path(mail: Mail) -> bool:

@@ -227,10 +227,10 @@ def _is_believed(notice: Notice) -> bool:
         return True
     if is_by_hand(mail):
         return False
-    if _opens_as_system(notice):
-        return True
     if is_to_many(mail):
         return False
+    if _opens_as_system(notice):
+        return True
     failed = {addresses.key(finding.address) for finding in notice.findings}
     came_back = not failed.isdisjoint(notice.targets)
     return came_back or (told and has_null_path(mail) and not is_answer(mail))
