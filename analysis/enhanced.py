@@ -95,7 +95,7 @@ REGISTRY: Mapping[str, Status] = MappingProxyType(
         "4.3": Status("Directory server failure", Category.NETWORK, _R3463),
         "4.4": Status("Unable to route", Category.NETWORK, _R3463, 0.5),
         "4.5": Status("Mail system congestion", Category.SYSTEM, _R3463),
-        "4.6": Status("Routing loop detected", Category.SYSTEM, _R3463),
+        "4.6": Status("Routing loop detected", Category.NETWORK, _R3463),
         "4.7": Status("Delivery time expired", Category.EXPIRED, _R3463, 0.75),
         "5.0": Status("Other or undefined protocol status", Category.UNKNOWN, _R3463),
         "5.1": Status("Invalid command", Category.PROTOCOL, _R3463),

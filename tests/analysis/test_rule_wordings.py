@@ -47,3 +47,29 @@ def test_what_is_said_of_the_sender_is_not_held_against_the_recipient(text: str)
     verdict = shipped().classify(Reply.read(text))
     assert not verdict.suppress
     assert verdict.fault is Fault.SENDER
+
+
+OURS = (
+    "sender", "sender address", "your account", "your mailbox", "the sending account",
+    "sending user", "mail from address", "envelope sender", "return path", "from address",
+    "authenticated user", "the originator", "your domain", "sender domain", "sending domain",
+    "your IP address", "client host", "your host", "HELO name", "sender account a@example.com",
+)  # fmt: skip
+GONE = (
+    "does not exist", "is unknown", "not found", "is disabled", "has been suspended",
+    "is no longer valid", "has been deleted", "is not recognized", "has expired", "is locked",
+    "is inactive", "could not be found", "has no mailbox here", "is not registered", "not local",
+    "no longer exists", "not in our directory", "has left the company", "does not have an account",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("whose", OURS)
+def test_whatever_is_said_of_us_suppresses_nobody(whose: str) -> None:
+    said = [
+        f"{codes} {intro}{whose} {what}"
+        for codes in ("550", "550 5.1.1", "550 5.7.1", "554 5.2.1")
+        for intro in ("", "Rejected: ", "<someone@example.net>: ")
+        for what in GONE
+    ]
+    against = [text for text in said if shipped().classify(Reply.read(text)).suppress]
+    assert against == []

@@ -142,7 +142,8 @@ WORDINGS: dict[str, tuple[str, ...]] = {
         "553 5.1.2 Recipient domain not found",
     ),
     "network": (
-        "4.4.1 connect to mx.example.net[192.0.2.1]:25: Connection timed out",
+        "554 5.4.14 Hop count exceeded - possible mail loop ATTR34",
+        "554 5.4.6 Too many hops",
         "4.4.1 connect to mx.example.net[192.0.2.1]:25: Connection refused",
         "4.4.2 lost connection with mx.example.net[192.0.2.1] while receiving the initial server greeting",
         "4.4.2 conversation with mx.example.net[192.0.2.1] timed out while sending RCPT TO",
@@ -154,6 +155,7 @@ WORDINGS: dict[str, tuple[str, ...]] = {
         "all hosts have been failing for a long time: Network is unreachable",
     ),
     "expired": (
+        "4.4.1 connect to mx.example.net[192.0.2.1]:25: Connection timed out",
         "550 4.4.7 QUEUE.Expired; message expired",
         "554 5.4.7 Delivery expired (message too old)",
         "550 4.4.7 Message delayed: delivery time expired",
@@ -202,6 +204,8 @@ WORDINGS: dict[str, tuple[str, ...]] = {
         "554 5.6.1 infected by Win.Test",
     ),
     "reputation": (
+        "421 RP-001 (SNT004) Unfortunately, some messages from 192.0.2.1 weren't sent. Please try again.",
+        "421 4.7.28 Our system has detected an unusual rate of unsolicited mail originating from your IP address.",
         "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org; https://www.spamhaus.org/query/ip/192.0.2.1",
         "550 5.7.1 Unfortunately, messages from [192.0.2.1] weren't sent. Please contact your Internet service provider since part of their network is on our block list (S3150).",
         "553 5.7.1 [BL21] Connections will not be accepted from 192.0.2.1, because the ip is in Spamhaus's list; see http://example/",
@@ -232,8 +236,6 @@ WORDINGS: dict[str, tuple[str, ...]] = {
     ),
     "rate_limit": (
         "450 4.2.1 The user you are trying to contact is receiving mail too quickly.",
-        "421 4.7.28 Our system has detected an unusual rate of unsolicited mail originating from your IP address.",
-        "421 RP-001 (SNT004) Unfortunately, some messages from 192.0.2.1 weren't sent. Please try again.",
         "452 4.5.3 Error: too many recipients",
         "421 too many connections from your IP",
         "451 4.7.1 Sorry, you have exceeded the hourly limit",
@@ -337,8 +339,6 @@ WORDINGS: dict[str, tuple[str, ...]] = {
         "452 4.3.1 Insufficient system storage",
         "421 4.3.2 Service not available, closing transmission channel",
         "451 4.3.5 Server configuration error",
-        "554 5.4.6 Too many hops",
-        "554 5.4.14 Hop count exceeded - possible mail loop ATTR34",
         "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org; Error: open resolver; https://check.spamhaus.org/returnc/pub/192.0.2.2/",
         "450 4.1.1 <nobody@example.net>: Recipient address rejected: unverified address: Address verification in progress",
         "451 4.3.0 <nobody@example.net>: Temporary lookup failure",

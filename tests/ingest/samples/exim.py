@@ -113,7 +113,7 @@ sample(
             diagnostic_code="X-Postfix; mail for example.net loops back to myself",
         )
     ),
-    jo="system",
+    jo="network",
 )
 
 sample(
