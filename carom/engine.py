@@ -47,6 +47,7 @@ from sender.caps import parse_cap
 from sender.connections import Connections
 from sender.intake import Intake, Terms
 from sender.pacing import Pacing
+from sender.pacing_rounds import PacingRounds
 from sender.resolver import Resolver
 from sender.route_choice import RouteChoice
 from sender.submit import RANKS
@@ -181,6 +182,7 @@ async def build(
         clock=clock,
         observer=counting,
         pacing=pacing,
+        rounds=PacingRounds(pacing, store, node=node.name, gone=node.gone, clock=clock),
     )
     reading_room = _reading_room(settings, rules)
     reader = Reader(

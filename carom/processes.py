@@ -7,8 +7,8 @@ parent ended, the child stops in order.  What it counts comes back over the line
 parent's metrics (`analysis.added_up`): one target to scrape.
 
 A child that ends by itself is replaced, after a pause that grows while they die young, and what it
-held is taken back at once.  They share all limits of pacing among them (`Sender.sharers`), and each
-learns by itself what a site says.
+held is taken back at once.  What a site bears they share as nodes of a cluster do
+(`sender.pacing_leases`).
 
 The child's side is `carom.sending_process`.
 """

@@ -61,7 +61,7 @@ def connections(settings: Settings, authorities: ssl.SSLContext, report: TlsRepo
         ),
         limits=Limits(
             total=portion(sender.concurrency, sender.sharers),
-            per_site=portion(sender.site_connections, sender.sharers),
+            per_site=sender.site_connections,
             messages=sender.connection_messages,
             idle=sender.connection_idle,
             addresses=sender.mx_tries,

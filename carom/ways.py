@@ -81,7 +81,6 @@ def allowances(settings: Settings) -> Allowances:
         Allowance(sender.site_connections, sender.connection_messages),
         shipped(),
         {name: _gone_over(given) for name, given in settings.providers.items()},
-        sharers=sender.sharers,
     )
 
 

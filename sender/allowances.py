@@ -38,14 +38,6 @@ class Allowance:
     rate: Rate | None = None  # None: as fast as the conversations go
     per_site: bool = False  # for each set of mail exchangers, not for the provider as a whole
 
-    def shared(self, sharers: int) -> Allowance:
-        """What each of so many processes may do so that all keep to this together.
-
-        At least one connection: fewer of them than processes cannot be shared.
-        """
-        rate = self.rate and Rate(self.rate.count, self.rate.seconds * sharers)
-        return replace(self, connections=portion(self.connections, sharers), rate=rate)
-
     def __post_init__(self) -> None:
         if min(self.connections, self.connection_messages) < 1:
             raise ValueError("an allowance is at least one message on one connection")
@@ -58,7 +50,6 @@ class Allowances:
     other: Allowance = Allowance()
     shipped: Mapping[str, Allowance] = field(default_factory=dict)
     overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # of single values
-    sharers: int = 1  # processes that keep to them together
     _made: dict[tuple[str, bool], Allowance] = field(
         default_factory=dict, init=False, compare=False, repr=False
     )  # providers are few, and asked about at every delivery
@@ -71,8 +62,7 @@ class Allowances:
 
     def _make(self, provider: str, fixed: bool) -> Allowance:
         base = self.other if fixed else self.shipped.get(provider, self.other)
-        allowed = replace(base, **self.overrides.get(provider, {}))
-        return allowed.shared(self.sharers)
+        return replace(base, **self.overrides.get(provider, {}))
 
 
 def portion(most: int, sharers: int) -> int:

@@ -8,26 +8,31 @@ is no attempt and burns no retry.
 Learns which sites are behind a domain, so that the queue can leave alone what could not go anyway
 (`sender.places.Sites`): several where mail takes several routes or goes from several addresses of
 ours, and then the domain waits only while all of them do.  Everything is in the memory of one
-process and bounded: what was used longest ago is forgotten first.  Use within one event loop,
+process and bounded: what was used longest ago is forgotten first.  What it may use of each site it
+is told by `hold`, where several nodes share (`sender.pacing_leases`).  Use within one event loop,
 except as `Sites`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from itertools import islice
+from math import isinf
 from types import TracebackType
 from typing import Any
 
 from analysis.hint import wait_hint
 from analysis.providers import OTHER
 from analysis.reply import Reply
-from analysis.verdict import Category, Fault, Severity, Verdict
+from analysis.verdict import Category, Verdict
 from sender.allowances import Allowance, Allowances
 from sender.heard import Heard, heard
+from sender.pacing_shares import ALL, Cut, Holding, Share, Wanted
 from sender.places import Held
+from sender.site import Site, held_back
 from sender.smtp import Route
 from sender.throttle import Throttle
 
@@ -35,35 +40,12 @@ MOST_SITES = 10_000
 MOST_DOMAINS = 50_000
 MOST_WAYS = 8
 """Of one domain that are remembered: routes and addresses of ours, those used last."""
+MOST_SHARED = 1_000
+"""Sites, used last, that other nodes are told of."""
+PATIENCE = 5.0
+"""Seconds that a delivery waits while this node asks for its shares."""
 SHORTLY = 1.0
 """Seconds after which a delivery that found all turns taken asks again."""
-
-
-@dataclass(slots=True, eq=False)
-class _Site:
-    name: str  # said to people: the provider, or else the domain
-    provider: str
-    throttle: Throttle
-    held_by: Category = Category.RATE_LIMIT  # what suspended it
-    waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
-
-    def wake(self, now: float) -> None:
-        """Let in as many as may begin; all of them while nobody may, to hear so."""
-        places = self.throttle.room(now)
-        if self.throttle.suspended(now):
-            places = len(self.waiting)
-        while self.waiting and places > 0:
-            turn = self.waiting.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                places -= 1
-
-    def held(self, now: float) -> Held | None:
-        """Whether everything to this site waits, and until when."""
-        if not self.throttle.suspended(now):
-            return None
-        rule = "unreachable" if self.held_by is Category.NETWORK else "suspended"
-        return _held(self.throttle.until, self.held_by, rule, self.throttle.why)
 
 
 class Pass:
@@ -71,7 +53,7 @@ class Pass:
 
     __slots__ = ("_clock", "_site", "_wave")
 
-    def __init__(self, site: _Site, clock: Callable[[], float]) -> None:
+    def __init__(self, site: Site, clock: Callable[[], float]) -> None:
         self._site = site
         self._clock = clock
         self._wave = site.throttle.begin(clock())
@@ -81,7 +63,7 @@ class Pass:
         allowed = self._site.throttle.allowance
         return replace(
             route,
-            connections=allowed.connections,
+            connections=max(1, self._site.throttle.held),
             connection_messages=allowed.connection_messages,
         )
 
@@ -131,14 +113,23 @@ class Pacing:
         self._chance = chance
         self._most_sites = most_sites
         self._most_domains = most_domains
-        self._sites: dict[str, _Site] = {}  # used longest ago first
+        self._sites: dict[str, Site] = {}  # used longest ago first
         self._ways_to: dict[str, dict[_Way, str]] = {}  # domain to the site behind each way
         self._eased: dict[str, float] = {}  # provider to what is left of its allowance
+        self._holding, self._held_until = ALL, float("inf")
+        self._cuts: Mapping[str, Cut] = {}  # what other nodes were told lately
+        self._awake = asyncio.Event()
+        self._awake.set()
+        self.stirred = asyncio.Event()
+        """Set where somebody would send and this node holds nothing."""
 
     async def enter(self, route: Route, domain: str) -> Pass | Held:
         """Wait for a turn if few do; `Held` where the site is suspended or its turns are taken."""
         site = self._find(route, domain)
         while True:
+            if not self.holds and not await self._renewed(site):
+                until = self._clock() + SHORTLY
+                return held_back(until, Category.RATE_LIMIT, "unshared", _UNSHARED)
             now = self._clock()
             if (held := site.held(now)) is not None:
                 return held
@@ -174,10 +165,68 @@ class Pacing:
         found = self._sites.get(site)
         if found is None:
             return MOST_SITES
-        throttle = found.throttle
-        if (held := found.held(now)) is not None:
-            return held
-        return int(min(2 * throttle.places, throttle.under_way + throttle.tokens(now)))
+        return found.asked(now)
+
+    def hold(self, holding: Holding, until: float) -> None:
+        """What this node may use of each site from now on; nothing after `until`."""
+        before, self._holding, self._held_until = self._holding, holding, until
+        self._awake.set()
+        now = self._clock()
+        for key in holding.changed_from(before, self._sites):
+            site = self._sites[key]
+            site.throttle.hold(now, self._part(key, site.throttle.allowance))
+            site.wake(now)
+
+    def sleep(self) -> None:
+        """Hold nothing until the next `hold`, which whoever would send waits for."""
+        self._awake.clear()
+
+    @property
+    def holds(self) -> bool:
+        """Whether this node may use its shares now."""
+        return self._awake.is_set() and self._clock() < self._held_until
+
+    @property
+    def holding(self) -> Holding:
+        return self._holding
+
+    async def _renewed(self, site: Site) -> bool:
+        """Wait until this node holds something again; False where that takes too long."""
+        self.sleep()
+        site.refused = True
+        self.stirred.set()
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._awake.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def wanted(self) -> dict[str, Wanted]:
+        """What this node could use of the sites that it writes to; ask about once a second."""
+        now = self._clock()
+        found = ((key, site.wanted(now)) for key, site in self._recent())
+        return {key: wanted for key, wanted in found if wanted is not None}
+
+    def cuts(self) -> dict[str, Cut]:
+        """What sites asked of us lately, or of others."""
+        now = self._clock()
+        found = ((key, site.cut(now)) for key, site in self._recent())
+        return {key: cut for key, cut in found if cut is not None}
+
+    def _recent(self) -> list[tuple[str, Site]]:
+        return list(islice(reversed(self._sites.items()), MOST_SHARED))
+
+    def told(self, cuts: Mapping[str, Cut]) -> None:
+        """What sites asked of other nodes."""
+        now, self._cuts = self._clock(), cuts
+        for key in cuts.keys() & self._sites.keys():
+            self._sites[key].told(now, cuts[key])
+
+    def _part(self, key: str, allowance: Allowance) -> Share | None:
+        if self._holding.everything:
+            return None
+        return self._holding.of(key, allowance.connections)
 
     def ease(self, factors: Mapping[str, float]) -> None:
         """What is left of the allowance of each provider from now on; of others all of it."""
@@ -194,20 +243,22 @@ class Pacing:
         now = self._clock()
         return Counter(s.provider for s in self._sites.values() if s.throttle.suspended(now))
 
-    def _crowded(self, site: _Site, now: float) -> Held | None:
+    def _crowded(self, site: Site, now: float) -> Held | None:
         """Held for a moment where the rate is used up, or enough wait already."""
         throttle = site.throttle
         if wait := throttle.next_token(now):
+            wait = SHORTLY if isinf(wait) else wait
             why = f"{throttle.allowance.rate} is the most that we send to {site.name}"
         elif len(site.waiting) >= throttle.places:
             wait = SHORTLY
             why = f"as many conversations with {site.name} as it allows are under way"
         else:
             return None
+        site.refused = True
         until = now + wait + SHORTLY * self._chance()
-        return _held(until, Category.RATE_LIMIT, "full", why)
+        return held_back(until, Category.RATE_LIMIT, "full", why)
 
-    def _find(self, route: Route, domain: str) -> _Site:
+    def _find(self, route: Route, domain: str) -> Site:
         provider = route.provider if route.domain or not route.fixed else OTHER  # a relay is itself
         allowance = self._allowances.of(provider, fixed=route.fixed)
         key = _key(route, allowance)
@@ -217,8 +268,10 @@ class Pacing:
             shown = route.domain or route.site if provider == OTHER else provider
             if route.source_address:
                 shown = f"{shown} (from {route.source_address})"
-            site = _Site(shown, provider, Throttle(allowance))
+            site = Site(shown, provider, Throttle(allowance, share=self._part(key, allowance)))
             site.throttle.ease = self._eased.get(provider, 1.0)
+            if (cut := self._cuts.get(key)) is not None:
+                site.told(self._clock(), cut)
         self._sites[key] = site  # last: used just now
         self._learn(domain, route, key)
         return site
@@ -246,6 +299,7 @@ def _key(route: Route, allowance: Allowance) -> str:
 
 _SILENCE = Category.NETWORK
 _AND = "\n"
+_UNSHARED = "the database is asked how much of each site this node may use"
 _Way = tuple[str, str | None]
 """A relay's site, or none for the domain's own exchangers; the address of ours."""
 
@@ -253,9 +307,3 @@ _Way = tuple[str, str | None]
 def _bound(entries: dict[Any, Any], most: int) -> None:
     if len(entries) >= most:
         del entries[next(iter(entries))]
-
-
-def _held(until: float, category: Category, rule: str, why: str) -> Held:
-    fault = Fault.NETWORK if category is Category.NETWORK else Fault.SENDER
-    text = f"held back: {why}"
-    return Held(until, Verdict(category, fault, Severity.SOFT, False, f"pacing/{rule}", text, 1.0))

@@ -31,6 +31,7 @@ from sender import leases, queue, unsent
 from sender.delivery import Attempts
 from sender.leases import Held
 from sender.pacing import Pacing
+from sender.pacing_rounds import PacingRounds
 from sender.places import Places
 from sender.queue import Claim
 from sender.record import Record, record
@@ -55,7 +56,7 @@ class Pace:
     gather: float = 0.005  # what ends within it is recorded together: half the cost at 900/s
     poll: float = 0.5
     lease: float = 60.0
-    housekeeping: float = 5.0
+    housekeeping: float = 4.0  # a dead node's work is taken over within its lease + 5 s
     grace: float = 20.0
 
 
@@ -80,6 +81,7 @@ class Worker:
         clock: Callable[[], float],
         observer: Observer,
         pacing: Pacing | None = None,
+        rounds: PacingRounds | None = None,
     ) -> None:
         self._store = store
         self._attempts = attempts
@@ -90,6 +92,7 @@ class Worker:
         self._clock = clock
         self._observer = observer
         self._pacing = pacing
+        self._rounds = rounds  # None: what sites bear is for this process alone
         self._records: Batch[Record, bool] = Batch(self._write, gather=pace.gather)
         self._active: dict[asyncio.Task[None], Claim] = {}
         self._domains: Counter[str] = Counter()
@@ -104,16 +107,24 @@ class Worker:
     async def serve(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set."""
         await self.take_back()
-        keeper = asyncio.create_task(self._keep())
+        if self._rounds is not None:
+            await self._rounds.leave()
+        keepers = [asyncio.create_task(self._keep())]
+        if self._rounds is not None:
+            keepers.append(asyncio.create_task(self._rounds.serve()))
         try:
             while not stop.is_set():
-                if keeper.done():
-                    keeper.result()  # a fault of ours: without it leases would run out unseen
+                for keeper in keepers:
+                    if keeper.done():
+                        keeper.result()  # a fault of ours: leases would run out unseen
                 await self._round()
         finally:
             await self._finish()  # under kept leases: nobody else may try these meanwhile
-            keeper.cancel()
-            await asyncio.gather(keeper, return_exceptions=True)
+            for keeper in keepers:
+                keeper.cancel()
+            await asyncio.gather(*keepers, return_exceptions=True)
+            if self._rounds is not None:
+                await self._rounds.leave()
 
     async def take_back(self) -> None:
         """What processes of this machine held when they died is free again."""

@@ -30,6 +30,7 @@ from analysis.schema.incidents import (
 )
 from analysis.schema.measures import cohort_changes, cohorts, counters
 from analysis.schema.outbound_tls import tls_policies, tls_results
+from analysis.schema.pacing import pacing_nodes
 from analysis.schema.people import console_links, console_sessions
 from analysis.schema.placement import canaries, placements
 from analysis.schema.privacy import audit_anchor
@@ -72,6 +73,7 @@ __all__ = [
     "incidents",
     "messages",
     "metadata",
+    "pacing_nodes",
     "placements",
     "raw_inbound",
     "refusals",

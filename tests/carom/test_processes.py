@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 
 AT_ONCE = 8
 """Conversations that two processes share: four each."""
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds: processes start slowly where many do."""
 
 

@@ -78,8 +78,9 @@ CHECKS = (
     ),
     _check(
         "R10",
-        "asleep past the lease, two nodes (in one process, by their clocks)",
+        "SIGSTOP past the lease, two nodes; the same in one process, by their clocks",
         "stale writes 0; no dot after the lease",
+        "faults/test_nodes.py::test_nodes_that_slept_past_their_lease_send_and_write_nothing",
         "faults/test_paused.py",
     ),
     _check(
@@ -106,6 +107,19 @@ CHECKS = (
         "seeded simulation with clock, network and crashes",
         "broken invariants 0",
         "faults/test_simulated_life.py",
+    ),
+    _check(
+        "R16",
+        "kill -9 of one of two nodes with mail under way, PostgreSQL",
+        "its work is taken over within the lease + 5 s",
+        "faults/test_nodes.py::test_the_work_of_a_killed_node_is_taken_over",
+    ),
+    _check(
+        "R17",
+        "4 nodes, one PostgreSQL, a provider's rate of 50/s",
+        "kept and used within 5 %",
+        "faults/test_nodes.py::test_four_nodes_keep_to_a_provider_s_rate_together",
+        "sender/test_shared_pacing.py",
     ),
     _check(
         "S1",

@@ -8,7 +8,8 @@
 DATA, with the content here but not yet answered, and with the answer on its way.  A copy counts
 from the moment at which the 250 is due, whether or not anybody is left to hear it.
 
-Clear `gate` to hold the answers to the dot back; `held` says how many wait.
+Clear `gate` to hold the answers to the dot back; `held` says how many wait.  `go` does the same
+for the answer to DATA, and `asked` says how many wait there.  `began` has when each content came.
 
 By local part: `gone...` is refused for good (550), `later...` is put off the first time (451).
 """
@@ -43,6 +44,10 @@ class CountingSink:
         self.gate = asyncio.Event()
         self.gate.set()
         self.held = 0
+        self.go = asyncio.Event()
+        self.go.set()
+        self.asked = 0
+        self.began: list[float] = []  # by the loop's clock
         self._tick = tick
         self._seen: set[str] = set()
         self._open: set[asyncio.StreamWriter] = set()
@@ -87,6 +92,7 @@ class CountingSink:
                     writer.write(answer)
                     self._tick()
                 case b"DATA" if recipient:
+                    await self._asked()
                     writer.write(b"354 go\r\n")
                     self._tick()
                     content = await reader.readuntil(b"\r\n.\r\n")
@@ -109,10 +115,21 @@ class CountingSink:
             return b"451 4.7.1 Greylisted, come back later\r\n"
         return b"250 2.1.5 ok\r\n"
 
+    async def _asked(self) -> None:
+        self.asked += 1
+        await self.go.wait()
+        self.asked -= 1
+
     async def _held(self) -> None:
+        self.began.append(asyncio.get_running_loop().time())
         self.held += 1
         await self.gate.wait()
         self.held -= 1
+
+    @property
+    def open(self) -> int:
+        """Connections there are."""
+        return len(self._open)
 
     def _take(
         self, writer: asyncio.StreamWriter, content: bytes, sender: str, recipient: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,15 +43,3 @@ def test_rates_are_read_and_written_back() -> None:
 def test_what_is_no_rate_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"no rate|retry schedule"):
         parse_rate(text)
-
-
-def test_processes_share_what_is_allowed_and_keep_to_it_together() -> None:
-    alone = Allowances(Allowance(7, 70, Rate(20, 1.0)), shipped(), {"gmail": {"connections": 1}})
-    shared = replace(alone, sharers=3)
-    for name in PROVIDERS:
-        whole, part = alone.of(name), shared.of(name)
-        assert part.connections * 3 <= max(whole.connections, 3)
-        assert part.connection_messages == whole.connection_messages
-    assert shared.of("gmail").connections == 1
-    assert shared.of("other").rate == Rate(20, 3.0)
-    assert alone.of("other").rate == Rate(20, 1.0)
