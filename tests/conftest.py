@@ -8,7 +8,6 @@ server share one xdist worker, so that two cores never run several of them.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -17,11 +16,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from fastapi.dependencies import models
 from hypothesis import HealthCheck, settings
 
-from analysis import migrate
 from analysis.store import Store, open_store
-from tests import servers
+from tests import moulds, servers
 from tests.servers import chromium, dovecot, exim, postfix, postgres, signed_dns
 
 _S = TypeVar("_S", bound=servers.Server)
@@ -73,6 +72,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(_FIXTURE_NEEDS[fixture])
         if any(item.get_closest_marker(name) for name in _SHARE_A_WORKER):
             item.add_marker(pytest.mark.xdist_group("mail servers"))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown() -> None:
+    """FastAPI keeps callables by the thousand, and with the `self` of each an engine:
+    3 MB for every test that builds one."""
+    for remembering in vars(models).values():
+        if hasattr(remembering, "cache_clear"):
+            remembering.cache_clear()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -133,7 +141,7 @@ def postgres_url(postgres_server: postgres.Postgres) -> Iterator[str]:
 @pytest.fixture(
     params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)],
 )
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database; the test runs once on SQLite and once on PostgreSQL."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'carom.db'}"
@@ -144,16 +152,14 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture(scope="session")
 def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SQLite file with our tables and nothing in them, to be copied."""
-    file = tmp_path_factory.mktemp("migrated") / "carom.db"
-    _migrate(f"sqlite:///{file}")
-    return file
+    return Path(shutil.copy(moulds.sqlite(), tmp_path_factory.mktemp("migrated")))
 
 
 @pytest.fixture(scope="session")
 def migrated_postgres(postgres_server: postgres.Postgres) -> str:
     """The name of a PostgreSQL database with our tables and nothing in them, to be copied."""
     name = postgres_server.create_database()
-    _migrate(postgres_server.url(name))
+    moulds.upgrade(postgres_server.url(name))
     return name
 
 
@@ -162,7 +168,7 @@ def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     """A database of this test's own with our tables; once on SQLite and once on PostgreSQL."""
     if request.param == "sqlite":
         file = tmp_path / "carom.db"
-        shutil.copy(request.getfixturevalue("migrated_sqlite"), file)
+        shutil.copy(moulds.sqlite(), file)
         yield f"sqlite:///{file}"
         return
     template: str = request.getfixturevalue("migrated_postgres")
@@ -173,20 +179,17 @@ def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 
 
 @pytest.fixture
+def database_url(migrated_url: str) -> str:
+    """A database for a story, with our tables: who starts on it finds nothing to migrate."""
+    return migrated_url
+
+
+@pytest.fixture
 async def store(migrated_url: str) -> AsyncIterator[Store]:
     """The store behind `migrated_url`, open."""
     store = open_store(migrated_url, keys=(b"a key that tests erase with" * 2,))
     yield store
     await store.close()
-
-
-def _migrate(url: str) -> None:
-    async def upgrade() -> None:
-        store = open_store(url)
-        await store.write(migrate.upgrade)
-        await store.close()
-
-    asyncio.run(upgrade())
 
 
 @pytest.fixture

@@ -318,8 +318,8 @@ _DELIVERY = text(
 )
 
 
-async def test_what_an_older_version_sent_is_counted_when_it_is_upgraded(database_url: str) -> None:
-    store = open_store(database_url)
+async def test_what_an_older_version_sent_is_counted_when_it_is_upgraded(empty_url: str) -> None:
+    store = open_store(empty_url)
     await store.write(lambda tx: command.upgrade(migrate.configuration(tx), "0005"))
     states = ("delivered", "bounced", "queued", "expired", "suppressed", "complained")
 

@@ -21,15 +21,15 @@ def _differences(tx: Connection) -> list[object]:
     return list(compare_metadata(context, metadata))
 
 
-async def test_a_migrated_database_equals_a_fresh_one(database_url: str) -> None:
-    store = open_store(database_url)
+async def test_a_migrated_database_equals_a_fresh_one(empty_url: str) -> None:
+    store = open_store(empty_url)
     await store.write(migrate.upgrade)
     assert await store.read(_differences) == []
     await store.close()
 
 
-async def test_five_starters_at_once_migrate_once(database_url: str) -> None:
-    stores = [open_store(database_url) for _ in range(5)]
+async def test_five_starters_at_once_migrate_once(empty_url: str) -> None:
+    stores = [open_store(empty_url) for _ in range(5)]
     found = await asyncio.gather(*(store.write(migrate.upgrade) for store in stores))
     assert set(found) == {migrate.newest()}
     for store in stores:

@@ -138,15 +138,12 @@ async def test_dribbling_wins_no_time() -> None:
     """An octet now and then does not start the clock again."""
     async with serving(Echo(), deadline=0.3) as (port, _):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        loop = asyncio.get_running_loop()
-        began = loop.time()
         answer = asyncio.create_task(reader.read())
         writer.write(b"GET / HTTP/1.1\r\nX-A: ")
         while not answer.done():
             writer.write(b"x")
             await asyncio.wait({answer}, timeout=0.05)
         assert status(answer.result()) == 408
-        assert loop.time() - began < 2
         writer.transport.abort()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from sqlalchemy import Connection
 from carom import engine, setup
 from carom.settings import load
 from carom.web import create_app
+from tests import moulds
 
 T = TypeVar("T")
 
@@ -49,9 +49,9 @@ def on(database_url: str) -> dict[str, str]:
 
 def made(folder: Path, **environ: str) -> tuple[Any, str]:
     """Settings as `carom init` writes them, with the environment over them, and the API key."""
-    names = setup.plan("example.com", "bounces.example.com")
-    file = setup.write(folder, names, random.Random(7).randbytes)
-    return load(file, environ), (folder / setup.API_KEY).read_text().strip()
+    settings = load(moulds.set_up(folder, "example.com", "bounces.example.com"), environ)
+    moulds.lay_down(settings.database.url)
+    return settings, (folder / setup.API_KEY).read_text().strip()
 
 
 @asynccontextmanager

@@ -15,7 +15,6 @@ import asyncio
 import gc
 import json
 import logging
-import secrets
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -34,6 +33,7 @@ from carom.engine import Engine, build
 from carom.roles import ALL, Bound, running
 from carom.settings import Settings, load
 from ingest import inbox
+from tests import moulds
 from tests.servers import LOOPBACK
 
 Json = dict[str, Any]
@@ -196,7 +196,7 @@ def environment(database_url: str, *, mx: int, ingest: int = 0, api: int = 0) ->
 
 def set_up(folder: Path) -> tuple[Path, str]:
     """The settings file of a fresh set-up and its API key, as `carom init` writes them."""
-    config = setup.write(folder / "carom", setup.plan(DOMAIN, BOUNCES), secrets.token_bytes)
+    config = moulds.set_up(folder / "carom", DOMAIN, BOUNCES)
     return config, (config.parent / setup.API_KEY).read_text().strip()
 
 
@@ -219,6 +219,7 @@ async def carom_house(
     """
     config, key = set_up(folder)
     settings = load(config, environ={**environment(database_url, mx=mx, ingest=ingest), **more})
+    moulds.lay_down(database_url)
     before = _alive()
     with _logging_to(folder / "carom.log", troubled=troubled):
         async with _serving(settings, config, key, node, clock) as house:

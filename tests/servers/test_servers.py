@@ -91,13 +91,13 @@ def test_free_ports_are_free_and_below_those_of_outgoing_connections() -> None:
 
 @pytest.mark.parametrize("turn", ["first", "second"])
 @pytest.mark.anyio
-async def test_each_test_has_an_empty_database_of_its_own(database_url: str, turn: str) -> None:
+async def test_each_test_has_an_empty_database_of_its_own(empty_url: str, turn: str) -> None:
     create = "CREATE TABLE only_here (id integer)"
-    if database_url.startswith("sqlite:///"):
-        with contextlib.closing(sqlite3.connect(database_url.removeprefix("sqlite:///"))) as file:
+    if empty_url.startswith("sqlite:///"):
+        with contextlib.closing(sqlite3.connect(empty_url.removeprefix("sqlite:///"))) as file:
             file.execute(create)
     else:
-        connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))
+        connection = await asyncpg.connect(empty_url.replace("+asyncpg", ""))
         await connection.execute(create)
         await connection.close()
 
