@@ -523,11 +523,11 @@ async def test_a_line_without_end_takes_no_memory() -> None:
         await wire.say("DATA")
         before, block, most = resident(), b"x" * 500_000, 0
         with contextlib.suppress(ConnectionError):
-            for _ in range(100):
+            for _ in range(400):
                 wire.write(block)
                 await wire.writer.drain()
                 most = max(most, resident())
-        assert most - before < 12_000_000
+        assert most - before < 60_000_000  # of 200
         await until(lambda: at.server.open == 0)
         assert at.refused == {"too_big": 1}
         assert at.door.hold(limits.held)  # all room was given back
