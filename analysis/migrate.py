@@ -3,17 +3,23 @@
 `upgrade` runs at start and by `carom db upgrade`.  It is one transaction on both databases, and
 starters wait for one another: SQLite by BEGIN IMMEDIATE, PostgreSQL by an advisory lock.  A new
 database takes the same road as an old one; a test holds that the end equals `schema.metadata`.
+
+A database that newer code has migrated is left as it is: migrations only add, so that nodes of two
+releases run side by side while one is being rolled out (docs/operations.md).
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
+
+log = structlog.get_logger()
 
 LOCK = 0x6361726F  # "caro": the advisory lock of this schema
 
@@ -31,7 +37,11 @@ def upgrade(tx: Connection) -> str:
     """Run what has not been run yet; returns the revision that the database is at."""
     if tx.dialect.name == "postgresql":
         tx.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-    if revision(tx) != newest():
+    found = revision(tx)
+    if found is not None and found > newest():
+        log.warning("the database is newer than this program", revision=found, known=newest())
+        return found
+    if found != newest():
         command.upgrade(configuration(tx), "head")
     return newest()
 

@@ -47,6 +47,7 @@ def listener(engine: Engine) -> Listener:
         observe=lambda reason: engine.counting.refused(reason.value),
         limits=_limits(settings.ingest.limits),
         tls=server_context(settings.ingest.tls, "ingest"),
+        balancers=settings.ingest.proxy_from,
     )
 
 

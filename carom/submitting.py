@@ -40,6 +40,7 @@ def submission(engine: Engine) -> Submission:
         limits=_limits(section),
         observe=_observe,
         tls=server_context(section.tls, "submission"),
+        balancers=section.proxy_from,
         plain_auth=is_loopback if section.allow_plaintext_auth_on_loopback else _nobody,
     )
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from analysis.smtpd import Conversation, Door, Limits, Reason, Server
+from analysis.smtpd import Balancers, Conversation, Door, Limits, Reason, Server
 from ingest.recipients import Accepted, Recipients
 
 log = structlog.get_logger()
@@ -84,6 +84,7 @@ class Listener:
         limits: Limits | None = None,
         door: Door | None = None,
         tls: ssl.SSLContext | None = None,
+        balancers: Balancers = (),
     ) -> None:
         limits = limits or Limits()
         self._server = Server(
@@ -94,6 +95,7 @@ class Listener:
             door=door or Door(limits),
             observe=observe,
             tls=tls,
+            balancers=balancers,
         )
 
     @property

@@ -30,7 +30,16 @@ from analysis.address import Address, AddressError, Mailbox, address_hash, parse
 from analysis.batch import Overloaded
 from analysis.lookup import iso
 from analysis.problem import Problem
-from analysis.smtpd import CommandError, Conversation, Credentials, Door, Limits, Reason, Server
+from analysis.smtpd import (
+    Balancers,
+    CommandError,
+    Conversation,
+    Credentials,
+    Door,
+    Limits,
+    Reason,
+    Server,
+)
 from analysis.smtpd.auth import MECHANISMS
 from analysis.smtpd.door import is_loopback
 from analysis.store import StoreFull, StoreUnavailable
@@ -154,6 +163,7 @@ class Submission:
         observe: Callable[[Reason], None],
         tls: ssl.SSLContext | None = None,
         plain_auth: Callable[[str], bool] = is_loopback,
+        balancers: Balancers = (),
     ) -> None:
         """`tls` is offered on `listen` by STARTTLS and spoken at once on `tls_listen`, which needs
         it; `plain_auth` says which clients may log in without."""
@@ -174,6 +184,7 @@ class Submission:
                 auth=MECHANISMS,
                 plain_auth=plain_auth,
                 dsn=True,
+                balancers=balancers,
             )
 
         self._plain = server(listen, at_once=False)

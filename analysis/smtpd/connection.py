@@ -56,14 +56,14 @@ class House:
 
 
 class Connection(SMTP):
-    """`client` is the peer's address as text, IPv4 also where it came mapped."""
+    """`client` is the peer's address as text, IPv4 also where it came mapped; or as it is told."""
 
     line_length_limit = 2**16  # how much aiosmtpd's reader looks through at a time
     session: Session
     envelope: Envelope
     transport: asyncio.Transport
 
-    def __init__(self, handler: object, house: House) -> None:
+    def __init__(self, handler: object, house: House, client: str = "") -> None:
         super().__init__(
             handler,
             hostname=house.hostname,  # or aiosmtpd asks DNS, blocking
@@ -71,7 +71,7 @@ class Connection(SMTP):
             auth_require_tls=False,  # asked for by our own AUTH
             loop=asyncio.get_running_loop(),
         )
-        self.client = ""
+        self.client = client
         self.gone: asyncio.Future[None] = self.loop.create_future()
         self._house = house
         self._limits = house.limits
@@ -95,7 +95,7 @@ class Connection(SMTP):
         asyncio.StreamReaderProtocol.connection_made(self, transport)
         self.transport = cast(asyncio.Transport, transport)  # uvloop's own are no subclass
         self._start_afresh()
-        self.client = client_address(transport.get_extra_info("peername"))
+        self.client = self.client or client_address(transport.get_extra_info("peername"))
         self._house.open.add(self)
         reason = self._house.door.enter(self.client, self.loop.time())
         if reason is not None:

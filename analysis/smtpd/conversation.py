@@ -62,8 +62,8 @@ class Conversation(Connection):
 
     identity: object
 
-    def __init__(self, handler: Handler, house: House) -> None:
-        super().__init__(handler, house)
+    def __init__(self, handler: Handler, house: House, client: str = "") -> None:
+        super().__init__(handler, house, client)
         self._handler = handler
 
     @property

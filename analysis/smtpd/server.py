@@ -15,6 +15,7 @@ from typing import Any
 from analysis.smtpd.connection import House
 from analysis.smtpd.conversation import Conversation, Handler
 from analysis.smtpd.door import Door, Limits, Reason
+from analysis.smtpd.gateway import Balancers, Gateway, bind
 
 _SHUTTING_DOWN = "421 4.3.2 Shutting down, try later"
 
@@ -30,7 +31,8 @@ def read_listen(listen: str) -> tuple[str, int]:
 class Server:
     """`handler` makes one handler a connection; `tls_at_once` speaks TLS from the first octet.
 
-    `plain_auth` says which clients may log in without TLS; `dsn` offers RFC 3461.
+    `plain_auth` says which clients may log in without TLS; `dsn` offers RFC 3461.  `balancers`
+    say by the PROXY protocol whose connection it is.
     """
 
     def __init__(
@@ -47,12 +49,15 @@ class Server:
         auth: Iterable[str] = (),
         plain_auth: Callable[[str], bool] = lambda _client: False,
         dsn: bool = False,
+        balancers: Balancers = (),
     ) -> None:
         self._listen = [read_listen(address) for address in listen]
         self._handler = handler
         self._house = House(hostname, limits, door, observe, tls, frozenset(auth), plain_auth, dsn)
         self._tls_at_once = tls if tls_at_once else None
+        self._balancers = balancers
         self._servers: list[asyncio.Server] = []
+        self._gateways: list[Gateway] = []
 
     @property
     def open(self) -> int:
@@ -61,22 +66,35 @@ class Server:
 
     async def start(self) -> list[tuple[str, int]]:
         """Bind, and return what was bound: hosts and ports, where a port 0 became a real one."""
-        loop = asyncio.get_running_loop()
+        names = []
         try:
             for host, port in self._listen:
-                self._servers.append(
-                    await loop.create_server(self._connect, host, port, ssl=self._tls_at_once)
-                )
+                names += await self._bind(host, port)
         except OSError:
             await self.close(0)
             raise
-        names = [sock.getsockname() for server in self._servers for sock in server.sockets]
         return [(name[0], name[1]) for name in names]
+
+    async def _bind(self, host: str, port: int) -> list[Any]:
+        if self._balancers:
+            sockets = await bind(host, port)
+            self._gateways += [
+                Gateway(sock, self._connect, balancers=self._balancers, tls=self._tls_at_once)
+                for sock in sockets
+            ]
+            return [sock.getsockname() for sock in sockets]
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(self._connect, host, port, ssl=self._tls_at_once)
+        self._servers.append(server)
+        return [sock.getsockname() for sock in server.sockets]
 
     async def close(self, grace: float) -> None:
         """Stop, at the latest `grace` seconds and one linger from now.  May be called twice."""
         for server in self._servers:
             server.close()
+        for gateway in self._gateways:
+            await gateway.close()
+        self._gateways.clear()
         for talk in list(self._house.open):
             talk.end(_SHUTTING_DOWN, patiently=True)
         await self._empty(grace)
@@ -91,8 +109,8 @@ class Server:
             await server.wait_closed()
         self._servers.clear()
 
-    def _connect(self) -> Conversation:
-        return Conversation(self._handler(), self._house)
+    def _connect(self, client: str = "") -> Conversation:
+        return Conversation(self._handler(), self._house, client)
 
     async def _empty(self, seconds: float) -> None:
         """Wait until all have gone, or for so long."""

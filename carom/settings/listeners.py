@@ -5,7 +5,17 @@ from __future__ import annotations
 from enum import StrEnum
 
 from carom.settings.placement import Canary
-from carom.settings.units import Domain, Duration, File, Listen, Section, Size, key, parse_endpoint
+from carom.settings.units import (
+    Domain,
+    Duration,
+    File,
+    Listen,
+    Network,
+    Section,
+    Size,
+    key,
+    parse_endpoint,
+)
 
 
 class Scope(StrEnum):
@@ -111,6 +121,10 @@ class Submission(Section):
         ge=1,
         le=50,
     )
+    proxy_from: list[Network] = key(
+        [], "Load balancers that say by the PROXY protocol whose connection it is; no other may.",
+        "network",
+    )  # fmt: skip
     limits: SubmissionLimits = key(SubmissionLimits(), "Bounds against hostile or broken clients.")
 
 
@@ -157,5 +171,9 @@ class Ingest(Section):
     )
     domain: Domain = key("", "Domain of the return paths: bounces come back to it.", "domain")
     tls: Tls | None = key(None, "Certificate for STARTTLS; without it, none is offered.")
+    proxy_from: list[Network] = key(
+        [], "Load balancers that say by the PROXY protocol whose connection it is; no other may.",
+        "network",
+    )  # fmt: skip
     limits: IngestLimits = key(IngestLimits(), "Bounds against hostile or broken peers.")
     canary: Canary = key(Canary(), "Do bounces come back to us at all?")

@@ -27,7 +27,7 @@ from sender.compose import Draft
 from sender.intake import Order
 from tests.flows.house import SHOP, environment, set_up, until
 
-PATIENCE = 120.0
+PATIENCE = 300.0
 """Seconds: processes start slowly where many do."""
 
 
