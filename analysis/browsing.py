@@ -24,6 +24,8 @@ from analysis.schema import (
 
 RECENT = 20_000
 """Messages that are looked at for words inside their subject."""
+MOST_NOTES = 500
+"""Entries of the audit beside the incidents of one page."""
 WAITING = 5_000
 """Deliveries that are looked at for why they wait, those due first before the others."""
 
@@ -186,6 +188,15 @@ def audit_before(
     if subject is not None:
         query = query.where(audit.c.subject == subject)
     return list(tx.execute(query.order_by(audit.c.seq.desc()).limit(limit)).all())
+
+
+def audit_of(tx: Connection, subjects: Sequence[str]) -> dict[str, list[Any]]:
+    """What was done to each of these and why, the oldest first."""
+    found: dict[str, list[Any]] = {}
+    query = select(audit).where(audit.c.subject.in_(subjects)).order_by(audit.c.seq)
+    for row in tx.execute(query.limit(MOST_NOTES)):
+        found.setdefault(row.subject, []).append(row)
+    return found
 
 
 def not_understood(tx: Connection, *, before: str | None = None, limit: int = 25) -> list[Any]:

@@ -7,16 +7,21 @@ counts beside a person's and never for it: rates of people are over `human` alon
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, select
 
+from analysis.cohorts import Span
 from analysis.events import announce, event
+from analysis.ids import first_id
 from analysis.schema import deliveries, engagements
 from analysis.store import insert_once
+
+SKEW = 60.0
+"""Seconds by which an id may be older or newer than its row says."""
 
 
 class What(StrEnum):
@@ -42,6 +47,18 @@ class Delivered:
     stream: str
     accepted_at: float | None
     noted: frozenset[tuple[str, str]]  # kinds and classes
+
+
+@dataclass(frozen=True, slots=True)
+class Engaged:
+    """Deliveries of a stream that were opened, or clicked, by the classes that did.
+
+    One that a person and a machine opened counts in both.
+    """
+
+    stream: str
+    what: What
+    by: Mapping[str, int]
 
 
 def known(tx: Connection, delivery_id: str) -> Delivered | None:
@@ -86,19 +103,32 @@ def note(tx: Connection, delivery_id: str, what: What, who: Who, now: float) -> 
     return True
 
 
-def counts(tx: Connection, since: float, until: float) -> Sequence[tuple[str, str, str, int]]:
-    """Stream, kind, class and how many deliveries, first opened or clicked in `since <= t < until`.
+def of_cohort(tx: Connection, span: Span) -> list[Engaged]:
+    """What became, by today, of the deliveries sent in a span; by stream and kind.
 
-    A rate is these over the deliveries of the stream that were accepted in the same time.
+    A late click counts for the day that its mail was sent on, as a late bounce does.
     """
-    at, who = engagements.c.at, engagements.c["class"]
-    rows = tx.execute(
+    at, who = deliveries.c.created_at, engagements.c["class"]
+    query = (
         select(engagements.c.stream, engagements.c.kind, who, func.count())
-        .where(at >= since, at < until)
+        .join(deliveries, deliveries.c.id == engagements.c.delivery_id)
+        .where(
+            # ids sort by time: the span of the key is what is read
+            engagements.c.delivery_id >= first_id(span.since - SKEW),
+            engagements.c.delivery_id < first_id(span.until + SKEW),
+            at >= span.since,
+            at < span.until,
+        )
         .group_by(engagements.c.stream, engagements.c.kind, who)
-        .order_by(engagements.c.stream, engagements.c.kind, who)
     )
-    return [(stream, kind, class_, int(count)) for stream, kind, class_, count in rows]
+    if span.stream is not None:
+        query = query.where(deliveries.c.stream == span.stream)
+    if span.provider is not None:
+        query = query.where(deliveries.c.provider == span.provider)
+    found: dict[tuple[str, str], dict[str, int]] = {}
+    for stream, kind, class_, count in tx.execute(query):
+        found.setdefault((stream, kind), {})[class_] = int(count)
+    return [Engaged(stream, What(kind), by) for (stream, kind), by in sorted(found.items())]
 
 
 def forget(tx: Connection, before: float, most: int) -> int:

@@ -205,7 +205,12 @@ def decided(
         ],
     )
     place = Place(row.kind, row.provider, row.subject)
-    book.close(tx, place, row.id, f"{what} by {actor}", now=now, muted_until=now + mute)
+    book.close(
+        tx, place, row.id, f"{_DONE[what]} by {actor}: {why}", now=now, muted_until=now + mute
+    )
+
+
+_DONE = {"release": "released", "drop": "dropped", "close": "closed"}
 
 
 def _some(tx: Connection, incident_id: str) -> list[Any]:

@@ -42,6 +42,7 @@ class Incidents:
         api.get("/incidents/{incident_id}", dependencies=read)(self.show)
         api.post("/incidents/{incident_id}/release", dependencies=decide)(self.release)
         api.post("/incidents/{incident_id}/drop", dependencies=decide)(self.drop)
+        api.post("/incidents/{incident_id}/close", dependencies=decide)(self.close)
         api.get("/reputation", dependencies=read)(self.reputation)
         return api
 
@@ -82,6 +83,16 @@ class Incidents:
             self._store, incident_id, "drop", actor=actor(key), why=reason, now=self._clock()
         )
         return answer({"incident": incident_id, **done})
+
+    async def close(self, incident_id: str, key: Caller, why: Why = "") -> Response:
+        """End an incident by hand, and keep it from opening again for a day."""
+        reason = clean(why) or f"closed by {actor(key)}"
+        now = self._clock()
+        return answer(
+            await self._store.write(
+                lambda tx: close(tx, incident_id, actor=actor(key), why=reason, now=now)
+            )
+        )
 
     async def reputation(self) -> Response:
         """Complaints and bounces against the limits of receivers; blocklists; as last measured."""
@@ -130,6 +141,22 @@ async def decide(
         if not found:
             return {"held": looked_at, "suppressed": listed}
         looked_at, listed = looked_at + found, listed + put
+
+
+def close(tx: Connection, incident_id: str, *, actor: str, why: str, now: float) -> Json:
+    """End an incident by a person's word; as it then is.
+
+    A `Problem` where there is none, it is over already, or suppressions wait to be decided about.
+    """
+    row = incidents.find(tx, incident_id)
+    if row is None:
+        raise not_found("incident")
+    if row.state != "open":
+        raise Problem(409, "already-closed", "this incident is closed already")
+    if held.count(tx, incident_id):
+        raise Problem(409, "something-held", "release or drop the suppressions it holds first")
+    held.decided(tx, row, "close", actor=actor, why=why, now=now, mute=shipped().times.mute)
+    return shown(tx, incident_id)
 
 
 def where_we_stand(tx: Connection) -> Json:

@@ -12,8 +12,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, select
-from ulid import ULID
 
+from analysis.ids import first_id
 from analysis.schema import deliveries, unsubscribe_links
 from analysis.store import insert_once
 
@@ -79,7 +79,7 @@ def keep(tx: Connection, message_ids: Collection[str], streams: Collection[str])
 
 def forget(tx: Connection, now: float, most: int) -> int:
     """Forget links that work no longer; how many."""
-    oldest = str(ULID.from_timestamp(max(0.0, now - LIFETIME - MARGIN)))[:10].lower() + "0" * 16
+    oldest = first_id(now - LIFETIME - MARGIN)
     old = select(unsubscribe_links.c.delivery_id).where(unsubscribe_links.c.delivery_id < oldest)
     ids = list(tx.execute(old.limit(most)).scalars())
     if ids:

@@ -21,11 +21,11 @@ from typing import Any
 from sqlalchemy import Connection, case, delete, func, select
 
 from analysis import incidents as book
+from analysis.ids import first_id
 from analysis.incident_policy import Policy
 from analysis.incidents import Change, Place
 from analysis.lifecycle import State
 from analysis.providers import PROVIDERS
-from analysis.retention import before
 from analysis.schema import deliveries, reputation
 from analysis.store import upsert
 
@@ -110,7 +110,7 @@ def _counted(tx: Connection, now: float, window: float) -> dict[tuple[str, str],
             d.provider,
             *(func.sum(case((which, 1), else_=0)) for which in (complained, accepted, dead, ended)),
         )
-        .where(d.id >= before(since), d.created_at >= since, d.probe.is_(None))
+        .where(d.id >= first_id(since), d.created_at >= since, d.probe.is_(None))
         .group_by(d.provider)
     )
     found = {}

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, delete, exists, func, select
-from ulid import ULID
 
 from analysis import (
     aggregate_ledger,
@@ -27,6 +26,7 @@ from analysis import (
     sessions,
     webhooks,
 )
+from analysis.ids import first_id
 from analysis.lifecycle import PENDING
 from analysis.schema import (
     attempts,
@@ -87,11 +87,6 @@ def sweep(tx: Connection, keep: Keep, *, now: float, most: int = 1_000) -> int:
     return gone + _count(tx.execute(delete(soft_bounces).where(soft_bounces.c.day < day)))
 
 
-def before(at: float) -> str:
-    """The id that every ULID made before `at` sorts before."""
-    return str(ULID.from_timestamp(max(0.0, at)))[:10].lower() + "0" * 16
-
-
 def _bodies(tx: Connection, at: float, most: int) -> int:
     """Bodies of messages all of whose deliveries ended before `at`."""
     recent = exists().where(
@@ -99,7 +94,7 @@ def _bodies(tx: Connection, at: float, most: int) -> int:
         deliveries.c.state.in_([state.value for state in PENDING])
         | (func.coalesce(deliveries.c.settled_at, 0.0) >= at),
     )
-    found = select(bodies.c.message_id).where(bodies.c.message_id < before(at), ~recent)
+    found = select(bodies.c.message_id).where(bodies.c.message_id < first_id(at), ~recent)
     return _take(tx, bodies, bodies.c.message_id, found.limit(most))
 
 
@@ -111,7 +106,7 @@ def _messages(tx: Connection, at: float, most: int, linked: frozenset[str]) -> i
     )
     old = list(
         tx.execute(
-            select(messages.c.id).where(messages.c.id < before(at), ~waits).limit(most)
+            select(messages.c.id).where(messages.c.id < first_id(at), ~waits).limit(most)
         ).scalars()
     )
     if not old:
@@ -126,7 +121,7 @@ def _messages(tx: Connection, at: float, most: int, linked: frozenset[str]) -> i
 
 
 def _by_id(tx: Connection, table: Table, at: float, most: int, more: ColumnElement[bool]) -> int:
-    return _by(tx, table, table.c.id, (table.c.id < before(at)) & more, most)
+    return _by(tx, table, table.c.id, (table.c.id < first_id(at)) & more, most)
 
 
 def _by(tx: Connection, table: Table, key: Any, which: ColumnElement[bool], most: int) -> int:

@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 
 from analysis import cohorts
 from analysis.cohorts import ACCEPTED, HOUR, Mark, Span, hour_of, upper
+from analysis.engagement import Engaged, Who, of_cohort
 from analysis.lifecycle import PENDING, State
 from analysis.lookup import iso
 
@@ -30,6 +31,7 @@ SLOTS: Mapping[str, int] = {"hour": 1, "day": 24}
 """Hours in a slot of a time series."""
 _UNTRIED = {*PENDING, State.SUPPRESSED, State.CANCELLED}
 _ENDED = [state for state in State if state not in _UNTRIED]
+_STAYED = (State.DELIVERED, State.COMPLAINED)
 _CAUSED = (State.BOUNCED, State.EXPIRED)
 
 
@@ -44,6 +46,7 @@ def cohort(tx: Connection, span: Span, by: By | None = None) -> Json:
             for (stream, provider), found in sorted(pairs.items())
         ],
         "causes": causes(counts),
+        "engagement": engagement(counts, of_cohort(tx, span)),
     }
     if by is not None:
         answer["series"] = series(counts, span, by)
@@ -145,6 +148,25 @@ def causes(counts: Mapping[Mark, int]) -> list[Json]:
     names = ("stream", "provider", "category", "fault")
     ordered = sorted(found.items(), key=lambda one: (-one[1], one[0]))
     return [dict(zip(names, key, strict=True)) | {"count": n} for key, n in ordered]
+
+
+def engagement(counts: Mapping[Mark, int], found: Sequence[Engaged]) -> list[Json]:
+    """Opens and clicks by stream; the ratio is of people alone, over what stayed in a mailbox.
+
+    What a machine fetched, or what nobody can tell, stands beside and proves nothing.
+    """
+    stayed: Counter[str] = Counter()
+    for mark, n in counts.items():
+        stayed[mark.stream] += n if mark.outcome in _STAYED else 0
+    return [
+        {
+            "stream": one.stream,
+            "kind": one.what.value,
+            **{who.value: one.by.get(who.value, 0) for who in Who},
+            "ratio": _ratio(one.by.get(Who.HUMAN.value, 0), stayed[one.stream]),
+        }
+        for one in found
+    ]
 
 
 def series(counts: Mapping[Mark, int], span: Span, by: By) -> list[Json]:

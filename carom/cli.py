@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "incidents show": (f"{_IN}incidents:show", "One incident with its evidence."),
     "incidents release": (f"{_IN}incidents:release", "Suppress what the breaker held back."),
     "incidents drop": (f"{_IN}incidents:drop", "Forget what the breaker held back."),
+    "incidents close": (f"{_IN}incidents:close", "End an incident by hand."),
     "lint": (f"{_IN}lint:lint", "What receivers would hold against a message."),
     "templates list": (f"{_IN}templates:list_", "List the templates in use."),
     "templates put": (f"{_IN}templates:put", "Put a new version of a template."),

@@ -20,7 +20,7 @@ from ulid import ULID
 from analysis.address import AddressError, parse_mailbox
 from analysis.destination import refusal
 from analysis.store import Store
-from carom import risks, ways
+from carom import policy_host, risks, ways
 from carom.settings import Settings
 from carom.settings.keyfiles import published_keys, token_keys
 from ingest.recipients import DMARC_REPORTS, TLS_REPORTS
@@ -99,6 +99,8 @@ async def ours(settings: Settings, desk: Desk, domain: str = "") -> Ours:
         dmarc_reports=f"{DMARC_REPORTS}@{bounces}" if bounces else "",
         tls_reports=f"{TLS_REPORTS}@{bounces}" if bounces else "",
         offers_tls=settings.ingest.tls is not None,
+        sts_policy=policy_host.policy(settings) if bounces else "",
+        sts_id=policy_host.policy_id(settings) if bounces else "",
         allowed=tuple(sender.allow_networks),
         overlap=settings.dkim.overlap_days * DAY,
         longest=settings.dkim.rotate_days * DAY,

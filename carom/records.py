@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from analysis.destination import refusal
+from carom import policy_host
 from carom.settings import Settings
 from ingest.recipients import DMARC_REPORTS, TLS_REPORTS
 from sender.dkim_keys import dns_record, dns_strings
@@ -44,17 +46,12 @@ def records(settings: Settings, keys: Sequence[Signer | PublishedKey]) -> list[R
     found = [*_host(settings.sender.hostname, sources)]
     if bounces:
         found += _bounce_domain(settings.sender.hostname, bounces, sources)
+        found += _mta_sts(settings)
     found += [_dkim(key) for key in keys]
     if domain:
         found += _dmarc(domain, bounces)
         found.append(_own_spf(domain, bounces))
     return found
-
-
-def policy(settings: Settings) -> str:
-    """The MTA-STS policy of the bounce domain, RFC 8461 section 3.2: for trial, at first."""
-    lines = ("version: STSv1", "mode: testing", f"mx: {settings.sender.hostname}", "max_age: 86400")
-    return "".join(f"{line}\r\n" for line in lines)
 
 
 def zone(found: Iterable[Record]) -> str:
@@ -132,12 +129,25 @@ def _bounce_domain(hostname: str, bounces: str, sources: Mapping[str, str]) -> I
         f"v=TLSRPTv1; rua=mailto:{TLS_REPORTS}@{bounces}",
         "Others report here when TLS to our listener fails (RFC 8460 section 3).",
     )
+
+
+def _mta_sts(settings: Settings) -> Iterator[Record]:
+    served = policy_host.host(settings)
+    proxy = urlsplit(settings.api.public_url).hostname or "(the host of the TLS proxy)"
     yield Record(
-        f"_mta-sts.{bounces}",
+        served,
+        "CNAME",
+        f"{proxy}." if "(" not in proxy else proxy,
+        f"MTA-STS (RFC 8461): the API serves https://{served}{policy_host.PATH}; the proxy before"
+        " it needs a certificate for this name.",
+        ready=False,
+    )
+    yield Record(
+        f"_mta-sts.{settings.ingest.domain}",
         "TXT",
-        "v=STSv1; id=1",
-        f"MTA-STS (RFC 8461): once https://mta-sts.{bounces}/.well-known/mta-sts.txt is served"
-        " and the listener has a certificate.",
+        f"v=STSv1; id={policy_host.policy_id(settings)}",
+        "Once that answers and the listener has a certificate; again after each change of"
+        " [ingest] mta_sts or [sender] hostname.",
         ready=False,
     )
 

@@ -18,6 +18,7 @@ from typing import Any
 import structlog
 from starlette.types import ASGIApp
 
+from carom.binding import binding
 from carom.carrying import Carrying
 from carom.chores import chores
 from carom.engine import Engine
@@ -79,7 +80,8 @@ async def running(engine: Engine, roles: Collection[Role]) -> AsyncIterator[Runn
         stack.push_async_callback(_end, state, stop)
         if Role.INGEST in roles:
             door = listener(engine)
-            state.bound.ingest = (await door.start())[0][1]
+            with binding("ingest", listen=engine.settings.ingest.listen):
+                state.bound.ingest = (await door.start())[0][1]
             stack.push_async_callback(door.close, GRACE)
             state.tasks.append(asyncio.create_task(engine.reader.serve(stop)))
         if Role.SENDER in roles:
@@ -88,7 +90,9 @@ async def running(engine: Engine, roles: Collection[Role]) -> AsyncIterator[Runn
                 state.tasks.append(asyncio.create_task(keep(engine, stop)))
         if Role.API in roles:
             desk = submission(engine)
-            state.bound.submission, state.bound.submission_tls = await desk.start()
+            given = engine.settings.submission
+            with binding("submission", listen=given.listen, tls_listen=given.tls_listen):
+                state.bound.submission, state.bound.submission_tls = await desk.start()
             stack.push_async_callback(desk.close, GRACE)
             state.bound.api = await _web(state, engine, create_app(engine), "api", stop)
         state.bound.metrics = await _web(state, engine, metrics_app(engine), "metrics", stop)
@@ -110,7 +114,9 @@ async def _web(state: Running, engine: Engine, app: ASGIApp, name: str, stop: as
     waits: set[asyncio.Future[Any]] = {task, bound}
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     if not bound.done():
-        task.result()
+        state.tasks.remove(task)
+        with binding("api", **{"listen" if name == "api" else "metrics_listen": where}):
+            task.result()
     return await bound
 
 

@@ -17,7 +17,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Match, Route
 
 from analysis.access import Access
@@ -30,10 +30,10 @@ from analysis.feedback_api import FeedbackApi
 from analysis.incident_api import Incidents
 from analysis.placement_api import Placements
 from analysis.privacy_api import Privacy
-from analysis.problem import Problem, unavailable
+from analysis.problem import Problem, not_found, unavailable
 from analysis.store import Store, StoreUnavailable, ping
 from analysis.suppression_api import Suppressions
-from carom import __version__, content, hooking
+from carom import __version__, content, hooking, policy_host
 from carom.console.routes import console
 from carom.docs import add_docs
 from carom.engine import Engine
@@ -93,6 +93,7 @@ def create_app(engine: Engine) -> FastAPI:
         stored.router(lint=partial(content.previewed, engine), submit=messages.submit_filled),
         content.lints(engine, access, stored.fill, senders).router(),
         content.engagement(engine).router(),
+        _policy_host(settings),
         _health(store),
     ):
         app.router.routes.extend(router.routes)  # flat: included routers are matched twice
@@ -133,6 +134,20 @@ def _health(store: Store) -> APIRouter:
         """The process can do its work: the database answers."""
         await store.read(ping)
         return answer({"status": "ready"})
+
+    return api
+
+
+def _policy_host(settings: Settings) -> APIRouter:
+    api = APIRouter(include_in_schema=False)
+
+    @api.get(policy_host.PATH)
+    async def mta_sts(request: Request) -> Response:
+        """The MTA-STS policy, to who asks for it under its own name."""
+        asked = request.headers.get("host", "").lower().partition(":")[0].rstrip(".")
+        if not settings.ingest.domain or asked != policy_host.host(settings):
+            raise not_found("policy")
+        return PlainTextResponse(policy_host.policy(settings))
 
     return api
 

@@ -15,12 +15,14 @@ from urllib.parse import urlsplit
 import structlog
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
 from analysis import engagement
 from analysis.engagement import Delivered, What, Who
 from analysis.store import Store, StoreUnavailable
 from ingest.evidence import Evidence, Fetch
+from ingest.feedback import SAY
+from ingest.pages import language, page, words
 from sender.tokens import Purpose, Refusal, Token, Tokens
 
 log = structlog.get_logger()
@@ -58,15 +60,15 @@ class Engagement:
         if isinstance(found, Token):
             await self._note(found.subject_id, What.OPEN, request)
         elif found is not Refusal.EXPIRED:
-            return _no_link()
+            return _no_link(request)
         return Response(_POINT, media_type="image/gif", headers=_PRIVATE)
 
     async def click(self, token: str, request: Request, u: str = "") -> Response:
         found = self._tokens.verify(Purpose.CLICK, token, now=self._clock(), bound=u)
         if isinstance(found, Refusal) and found is not Refusal.EXPIRED:
-            return _no_link()
+            return _no_link(request)
         if not _may_be_led_to(u):
-            return _no_link()
+            return _no_link(request)
         if isinstance(found, Token):
             await self._note(found.subject_id, What.CLICK, request)
         return Response(status_code=302, headers={**_PRIVATE, "Location": _ascii(u)})
@@ -125,15 +127,8 @@ _POINT = (
     b"\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x01D\x00;"
 )
 _PRIVATE = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
 
-def _no_link() -> Response:
-    return HTMLResponse(
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>No such link</title>'
-        '<meta name="robots" content="noindex"><meta name="viewport" content="width=device-width">'
-        "<style>body{font:1.1em sans-serif;max-width:32em;margin:4em auto;padding:0 1em}</style>"
-        "<p>This is not a link of ours; it may have been cut off. · 该链接无效。</p></html>",
-        404,
-        headers={"Content-Security-Policy": _POLICY, **_PRIVATE},
-    )
+def _no_link(request: Request) -> Response:
+    lang = language(request)
+    return page(lang, SAY[lang]["no_link"], words(SAY[lang]["cut_off"]), status=404)

@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
+from carom import policy_host
 from carom.commands import ConfigOption, JsonOption
 from carom.errors import SettingsError
-from carom.records import listing, policy, records
+from carom.records import listing, records
 from carom.records import zone as as_zone
 from carom.settings import load
 from carom.settings.keyfiles import published_keys
@@ -33,6 +34,7 @@ def dns(
         typer.echo(as_zone(found), nl=False)
     else:
         typer.echo(listing(found))
-        where = f"https://mta-sts.{settings.ingest.domain}/.well-known/mta-sts.txt"
-        typer.echo(f"{where}  (optional; with the _mta-sts record)")
-        typer.echo("".join(f"    {line}\n" for line in policy(settings).splitlines()), nl=False)
+        where = f"https://{policy_host.host(settings)}{policy_host.PATH}"
+        typer.echo(f"{where}  (optional; served by the API, with the _mta-sts record)")
+        lines = policy_host.policy(settings).splitlines()
+        typer.echo("".join(f"    {line}\n" for line in lines), nl=False)

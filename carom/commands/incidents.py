@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
 import typer
 from sqlalchemy import Connection
 
-from analysis import held, incidents
+from analysis import held, incident_api, incidents
 from analysis.incident_api import decide, shown
 from analysis.incident_view import view
 from analysis.problem import Problem
@@ -55,12 +57,10 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show an incident: what it rests on, and what to do."""
-    try:
+    with _told(incident_id):
         found = with_store(
             load(config), lambda store: store.read(lambda tx: shown(tx, incident_id.lower()))
         )
-    except Problem as problem:
-        raise CaromError(f"{incident_id}: {problem.detail}") from problem
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False))
         return
@@ -85,10 +85,36 @@ def drop(incident_id: IdArgument, why: WhyOption = "", config: ConfigOption = No
     typer.echo(f"{done['held']} held suppressions are forgotten")
 
 
+def close(incident_id: IdArgument, why: WhyOption = "", config: ConfigOption = None) -> None:
+    """End an incident by hand; it does not open again for a day."""
+    reason = why or "closed on the command line"
+    with _told(incident_id):
+        with_store(
+            load(config),
+            lambda store: store.write(
+                lambda tx: incident_api.close(
+                    tx, incident_id.lower(), actor=user(), why=reason, now=time.time()
+                )
+            ),
+        )
+    typer.echo(f"{incident_id} is closed")
+
+
+@contextmanager
+def _told(incident_id: str) -> Iterator[None]:
+    """A problem as an error of the command line."""
+    try:
+        yield
+    except Problem as problem:
+        raise CaromError(
+            f"{incident_id}: {problem.detail}; see `carom incidents list --state all`"
+        ) from problem
+
+
 def _decide(
     incident_id: str, what: Literal["release", "drop"], why: str, config: Any
 ) -> dict[str, int]:
-    try:
+    with _told(incident_id):
         return with_store(
             load(config),
             lambda store: decide(
@@ -100,10 +126,6 @@ def _decide(
                 now=time.time(),
             ),
         )
-    except Problem as problem:
-        raise CaromError(
-            f"{incident_id}: {problem.detail}; see `carom incidents list --state all`"
-        ) from problem
 
 
 def _line(one: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 from sqlalchemy import Connection
@@ -136,7 +136,8 @@ class Door:
         return response
 
     def _again(self, visit: Visit, status: int, words: str) -> Response:
-        response = visit.page(
+        stranger = replace(visit, session=None)  # the form stands alone, whoever asks
+        response = stranger.page(
             "sign_in.html", status, next=_next(visit.given("next")), wrong=visit.words(words)
         )
         if status == 429:

@@ -6,13 +6,14 @@ A name that a template mistypes is an error, never a hole in the page.  Template
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from analysis.telling import Piece, clock
 from carom.console.words import Words
@@ -29,6 +30,14 @@ HEADERS = {
     "X-Frame-Options": "DENY",
 }
 
+_TICKED = re.compile(r"`([^`]+)`")
+
+
+def ticks(text: str) -> Markup:
+    """A text of ours, with what stands between backticks as code."""
+    return Markup(_TICKED.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704  escaped
+
+
 TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
     autoescape=True,
@@ -37,6 +46,7 @@ TEMPLATES = Environment(
     lstrip_blocks=True,
     auto_reload=False,
 )
+TEMPLATES.filters["ticks"] = ticks
 TEMPLATES.filters["path"] = lambda text: quote(str(text), safe="")
 
 

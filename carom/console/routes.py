@@ -88,6 +88,7 @@ def pages(door: Door) -> tuple[Page, ...]:
         Page("GET", "/queue", waiting.show),
         Page("GET", "/suppressions", listed.show),
         Page("GET", "/incidents", incidents.show),
+        Page("POST", "/incidents/{id}", incidents.decide, "suppress"),
         Page("GET", "/not-understood", puzzles.show),
         Page("GET", "/inbound", back.show),
         Page("GET", "/inbound/{id}", back.show_raw),

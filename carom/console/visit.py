@@ -38,6 +38,10 @@ DONE = (
     "cancelled",
     "nothing_cancelled",
     "revoked",
+    "noted",
+    "closed",
+    "released",
+    "dropped",
 )
 """What a page may say was just done: a closed set, since anybody can write a link."""
 

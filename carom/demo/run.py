@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import socket
 import tempfile
 import time
 from collections.abc import Sequence
@@ -88,9 +89,20 @@ async def demo(messages: int, serve: bool, console: Console) -> bool:
 
 def _settings(folder: Path, port: int, serve: bool) -> Settings:
     file = setup.write(folder, setup.plan("demo.example"), secrets.token_bytes)
-    listen = {"CAROM_API__LISTEN": "127.0.0.1:8025", "CAROM_API__METRICS_LISTEN": "127.0.0.1:9825"}
+    listen = {"CAROM_API__LISTEN": _free(8025), "CAROM_API__METRICS_LISTEN": _free(9825)}
     everywhere = {"CAROM_SENDER__STATIC_MX": f'{{"*": "127.0.0.1:{port}"}}'}
     return load(file, environ={**_LIVELY, **everywhere, **(listen if serve else {})})
+
+
+def _free(port: int) -> str:
+    """This port of loopback, or any where another process, perhaps a second demo, has it."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as asyncio binds
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return "127.0.0.1:0"
+    return f"127.0.0.1:{port}"
 
 
 async def _undeliverable(_to: str, _letter: bytes) -> None:

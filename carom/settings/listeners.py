@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Literal
 
 from carom.settings.placement import Canary
 from carom.settings.units import (
@@ -175,5 +176,9 @@ class Ingest(Section):
         [], "Load balancers that say by the PROXY protocol whose connection it is; no other may.",
         "network",
     )  # fmt: skip
+    mta_sts: Literal["testing", "enforce", "none"] = key(
+        "testing",
+        "The MTA-STS policy that the API serves; `enforce` once no TLS report complains of it.",
+    )
     limits: IngestLimits = key(IngestLimits(), "Bounds against hostile or broken peers.")
     canary: Canary = key(Canary(), "Do bounces come back to us at all?")

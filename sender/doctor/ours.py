@@ -54,6 +54,8 @@ class Ours:
     dmarc_reports: str = ""  # the addresses that Carom reads
     tls_reports: str = ""
     offers_tls: bool = False
+    sts_policy: str = ""  # that our API serves ...
+    sts_id: str = ""  # ... and the id that its record must have
     allowed: tuple[IPNetwork, ...] = ()
     overlap: float = 14 * 86_400.0  # for which a retired key must stay published, seconds
     longest: float = 365 * 86_400.0  # for which a key should sign, seconds

@@ -36,13 +36,17 @@ async def examine_sts(ours: Ours, desk: Desk, way: PolicyHost) -> list[Finding]:
         return [found("mta_sts.trouble", ours.bounces, trouble=answer.why)]
     if not isinstance(answer, Found):
         return [found("mta_sts.unused", ours.bounces)]
-    if record_id(answer.records) is None:
+    published = record_id(answer.records)
+    if published is None:
         return [found("mta_sts.syntax", ours.bounces)]
     content = await _fetched(ours, desk, way)
     if isinstance(content, str):
         return [found("mta_sts.unreachable", ours.bounces, trouble=content)]
     hosts = exchangers(await desk.ask(ours.bounces, "MX"))
-    return list(judge_policy(ours, content, hosts))
+    judged = list(judge_policy(ours, content, hosts))
+    if content == ours.sts_policy.encode() and published != ours.sts_id:
+        judged.append(found("mta_sts.stale_id", ours.bounces, id=ours.sts_id))
+    return judged
 
 
 async def _fetched(ours: Ours, desk: Desk, way: PolicyHost) -> bytes | str:

@@ -9,7 +9,8 @@ from sqlalchemy import Table, func, insert, select
 from ulid import ULID
 
 from analysis import migrate
-from analysis.retention import DAY, Keep, before, sweep
+from analysis.ids import first_id
+from analysis.retention import DAY, Keep, sweep
 from analysis.schema import attempts, bodies, deliveries, events, messages, raw_inbound, reports
 from analysis.store import Store, open_store
 
@@ -113,4 +114,4 @@ async def test_a_sweep_takes_no_more_than_its_fill_and_ends_at_nothing(store: St
 
 
 def test_the_border_lies_between_the_ids_before_and_after() -> None:
-    assert _id(NOW - 0.002) < before(NOW) <= _id(NOW)
+    assert _id(NOW - 0.002) < first_id(NOW) <= _id(NOW)

@@ -535,6 +535,30 @@ async def test_a_deed_that_cannot_be_is_refused_with_words(view: Console) -> Non
     assert await view.engine.store.read(lambda tx: tx.execute(counted).scalar()) == 3
 
 
+async def test_an_incident_is_noted_and_closed_by_a_person(desk: Console) -> None:
+    page = await desk.get("/incidents")
+    incident = re.search(r"/incidents/(01[0-9a-z]{24})", page.text)
+    assert incident is not None
+    path = f"/incidents/{incident[1]}"
+    assert (await desk.act(path, do="note", why=" ")).status_code == 422
+    assert (await desk.act(path, do="burn", why="x")).status_code == 422
+    assert (await desk.act("/incidents/01none", do="note", why="x")).status_code == 404
+    await desk.act(path, do="note", why="asked <them>, T-9")
+    seen = words(await desk.get("/incidents"))
+    assert "asked <them>, T-9" in seen
+    assert "init (" in seen
+    closed = await desk.act(path, do="close", why="off the list")
+    assert closed.headers["location"].endswith(f"/incidents?done=closed#{incident[1]}")
+    page = await desk.client.get(closed.headers["location"])
+    assert "No incident is open." in words(page)
+    assert "off the list" in words(page)
+    assert (await desk.act(path, do="close", why="again")).status_code == 409
+    rows = await desk.engine.store.read(
+        lambda tx: tx.execute(select(audit.c.action).where(audit.c.subject == incident[1])).all()
+    )
+    assert [row.action for row in rows] == ["incident.note", "incident.close"]
+
+
 async def test_sending_again_makes_a_new_message_and_is_audited(desk: Console) -> None:
     done = await desk.act(f"/messages/{desk.first}/resend")
     new = done.headers["location"].removeprefix("/console/messages/").partition("?")[0]

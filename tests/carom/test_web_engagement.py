@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import select, update
 
 from analysis import engagement, lookup
+from analysis.cohorts import Span
 from analysis.schema import deliveries, events
 from carom.errors import SettingsError
 from sender.tokens import ALPHABET
@@ -65,8 +66,8 @@ def links(html: str) -> tuple[str, str]:
 
 
 async def noted(peer: Web) -> list[tuple[str, str, int]]:
-    rows = await peer.read(lambda tx: engagement.counts(tx, 0.0, 1e12))
-    return [row[1:] for row in rows]
+    found = await peer.read(lambda tx: engagement.of_cohort(tx, Span(0.0, 1e10)))
+    return [(one.what.value, who, n) for one in found for who, n in one.by.items()]
 
 
 async def test_a_click_leads_where_the_link_led_and_counts_once(peer: Web) -> None:

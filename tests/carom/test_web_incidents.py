@@ -232,3 +232,31 @@ def test_the_command_line_says_what_is_wrong(
 def test_a_list_that_is_not_known_is_named(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="there is no list 'nowhere'"):
         made(tmp_path / "mail", CAROM_REPUTATION__BLOCKLISTS='["nowhere"]')
+
+
+@pytest.mark.anyio
+async def test_a_person_ends_an_incident_with_a_reason_once(api: Web) -> None:
+    store = api.engine.store
+    incident = await store.write(lambda tx: opened(tx, "reputation", "gmail"))
+    answer = await api.post(f"/v1/incidents/{incident}/close?why=delisted+by+now", None)
+    shown = answer.json()
+    assert (answer.status_code, shown["state"]) == (200, "closed")
+    assert shown["closed_why"].endswith(": delisted by now")
+    wanted = select(audit).where(audit.c.subject == incident)
+    [row] = await api.read(lambda tx: list(tx.execute(wanted)))
+    assert (row.action, row.reason) == ("incident.close", "delisted by now")
+    again = await api.post(f"/v1/incidents/{incident}/close", None)
+    assert (again.status_code, again.json()["type"]) == (409, "urn:carom:problem:already-closed")
+    assert (await api.post("/v1/incidents/01none/close", None)).status_code == 404
+
+
+@pytest.mark.anyio
+async def test_what_is_held_is_decided_before_an_incident_ends(api: Web) -> None:
+    store = api.engine.store
+    incident = await store.write(lambda tx: opened(tx, "suppressions", "gmail"))
+    await store.write(lambda tx: hold(tx, incident, "ann@example.net"))
+    answer = await api.post(f"/v1/incidents/{incident}/close", None)
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:carom:problem:something-held")
+    await api.post(f"/v1/incidents/{incident}/drop", None)
+    [shown] = (await listed(api, {"state": "closed"}))["incidents"]
+    assert shown["closed_why"].startswith("dropped by ")

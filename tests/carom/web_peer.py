@@ -16,6 +16,7 @@ from carom import engine, setup
 from carom.settings import load
 from carom.web import create_app
 from tests import moulds
+from tests.carom.conforming import Conforming
 
 T = TypeVar("T")
 
@@ -56,12 +57,14 @@ def made(folder: Path, **environ: str) -> tuple[Any, str]:
 
 @asynccontextmanager
 async def web(folder: Path, **environ: str) -> AsyncIterator[Web]:
-    """The application on the settings of `made`, by ASGI, without a socket."""
+    """The application on the settings of `made`, by ASGI, without a socket.
+
+    Every answer is held against the OpenAPI document.
+    """
     settings, key = made(folder, **environ)
     async with await engine.build(settings) as parts:
         app = create_app(parts)
-        transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
         async with httpx2.AsyncClient(
-            transport=transport, base_url=URL, headers={"Authorization": f"Bearer {key}"}
+            transport=Conforming(app), base_url=URL, headers={"Authorization": f"Bearer {key}"}
         ) as client:
             yield Web(client, app, parts, key)

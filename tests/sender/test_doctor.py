@@ -394,6 +394,20 @@ async def test_a_policy_is_fetched_and_judged(
     assert [one.code for one in findings["mta_sts"]] == [code]
 
 
+async def test_a_policy_of_ours_under_an_old_id_is_told(resolver: Resolver) -> None:
+    certificate = certificate_for("mta-sts.bounces.sts.example")
+    policy = policy_text("mx.sts.example")
+    async with PolicyHost(certificate.server) as host:
+        host.serve(policy)
+        with_ = tools("sts", resolver)
+        trusting = type(with_.policy_host)(certificate.client, host.port, 2.0)
+        with_ = Tools(with_.resolver, with_.exchange, with_.errand, trusting)
+        mine = ours("sts", offers_tls=True, sts_policy=policy, sts_id="9f2")
+        findings = await look(mine, with_)
+    assert [one.code for one in findings["mta_sts"]] == ["mta_sts.ok", "mta_sts.stale_id"]
+    assert 'IN TXT "v=STSv1; id=9f2"' in findings["mta_sts"][1].mend()
+
+
 async def test_a_dead_dns_is_unknown_and_never_a_pass() -> None:
     silent = Resolver(
         [("127.0.0.1", 9)], clock=time.monotonic, bounds=Bounds(timeout=0.2, lifetime=0.4)

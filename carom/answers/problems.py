@@ -1,0 +1,95 @@
+"""Which problems may come instead of the answer that was asked for.
+
+Some can come from any call, before anything has looked at it (`carom.gate`, `carom.http_server`);
+the others follow from what a call takes: a body can be no JSON, an id can name nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from carom.answers.shapes import Shape
+
+MEDIA_TYPE = "application/problem+json"
+
+ANY = {
+    400: "What came is no HTTP, or no JSON",
+    408: "The request did not come in time",
+    413: "The body is too large",
+    431: "The headers are too large",
+    500: "Our own fault; it was logged",
+    503: "Cannot be answered right now; Retry-After says when",
+}
+"""From every call."""
+KEYED = {401: "No key, or one that does not stand", 403: "The key has not the scope"}
+_INVALID = "The field at fault is named"
+_NONE = "There is no such thing"
+
+OTHERS: dict[tuple[str, str], dict[int, str]] = {
+    ("/v1/messages", "post"): {409: "The Idempotency-Key was used with another body"},
+    ("/v1/messages/raw", "post"): {
+        409: "The Idempotency-Key was used with another body",
+        415: "Neither message/rfc822 nor JSON",
+    },
+    ("/v1/messages/{message_id}", "get"): {404: _NONE},
+    ("/v1/messages/{message_id}/timeline", "get"): {404: _NONE},
+    ("/v1/messages/{message_id}/cancel", "post"): {404: _NONE},
+    ("/v1/messages/{message_id}/resend", "post"): {
+        404: _NONE,
+        409: "The Idempotency-Key was used with another body",
+        410: "The content is no longer kept",
+    },
+    ("/v1/messages/{message_id}/feedback", "post"): {404: _NONE},
+    ("/v1/suppressions/import", "post"): {415: "Neither CSV nor NDJSON nor JSON"},
+    ("/v1/incidents/{incident_id}", "get"): {404: _NONE},
+    ("/v1/incidents/{incident_id}/release", "post"): {404: _NONE, 409: "It holds nothing"},
+    ("/v1/incidents/{incident_id}/drop", "post"): {404: _NONE, 409: "It holds nothing"},
+    ("/v1/incidents/{incident_id}/close", "post"): {
+        404: _NONE,
+        409: "It is closed already, or holds suppressions",
+    },
+    ("/v1/webhooks", "post"): {409: "There are as many as there may be"},
+    ("/v1/webhooks/{webhook_id}", "get"): {404: _NONE},
+    ("/v1/webhooks/{webhook_id}", "patch"): {404: _NONE},
+    ("/v1/webhooks/{webhook_id}", "delete"): {404: _NONE},
+    ("/v1/webhooks/{webhook_id}/test", "post"): {404: _NONE},
+    ("/v1/webhooks/{webhook_id}/replay", "post"): {404: _NONE},
+    ("/v1/webhooks/{webhook_id}/rotate", "post"): {404: _NONE},
+    ("/v1/webhooks/{webhook_id}/deliveries", "get"): {404: _NONE},
+    ("/v1/templates/{name}", "get"): {404: _NONE},
+    ("/v1/templates/{name}", "delete"): {404: _NONE},
+    ("/v1/templates/{name}/versions/{version}", "get"): {404: _NONE},
+    ("/v1/templates/{name}/preview", "post"): {404: _NONE},
+    ("/v1/templates/{name}/test", "post"): {404: _NONE},
+}
+"""By path and method, what only these calls say."""
+
+
+class Fault(Shape):
+    field: str
+    detail: str
+
+
+class Problem(Shape):
+    """A problem document (RFC 9457)."""
+
+    type: str = Field(pattern=r"^urn:carom:problem:[a-z-]+$", description="By it programs decide")
+    title: str
+    status: int
+    detail: str
+    field: str = Field("", description="What is at fault, as the request spelt it")
+    errors: list[Fault] = Field(
+        default_factory=list, description="All that is at fault, where it is more than one"
+    )
+
+
+def problems_of(path: str, method: str, operation: dict[str, Any]) -> dict[int, str]:
+    """The statuses that may come instead, each with when."""
+    found = dict(ANY)
+    if path.startswith("/v1/"):
+        found |= KEYED
+    if operation.get("parameters") or "requestBody" in operation:
+        found[422] = _INVALID
+    return dict(sorted((found | OTHERS.get((path, method), {})).items()))
