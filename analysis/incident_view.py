@@ -42,7 +42,7 @@ def _name(provider: str, lang: Language) -> str:
 
 
 _NOBODY: Mapping[str, Mapping[str, str]] = {
-    "en": {ALL: "the receivers", OTHER: "smaller providers"},
+    "en": {ALL: "the receivers", OTHER: "one of the smaller providers"},
     "zh": {ALL: "各服务商", OTHER: "其他服务商"},
 }
 

@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _let_go_of_output()
         return 1
     except TyperException as error:
-        return _refuse(f"{error.format_message().rstrip('.')}{_see_help(error)}", error.exit_code)
+        return _refuse(_with_help(error), error.exit_code)
     except CaromError as error:
         return _refuse(str(error), error.exit_code)
     except OSError as error:
@@ -46,9 +46,12 @@ def _refuse(text: str, code: int) -> int:
     return code
 
 
-def _see_help(error: TyperException) -> str:
+def _with_help(error: TyperException) -> str:
+    said = error.format_message().rstrip(".")
     context = getattr(error, "ctx", None)
-    return f". See {context.command_path} --help." if context is not None else ""
+    if context is None:
+        return said
+    return f"{said}{'' if said.endswith('?') else '.'} See {context.command_path} --help."
 
 
 def _outside(error: OSError) -> str:

@@ -22,7 +22,7 @@ def binding(section: str, **settings: Endpoint | None) -> Iterator[None]:
         where = known[name]
         variable = f"CAROM_{section}__{name}".upper()
         raise CaromError(
-            f"[{section}] {name} = {where}: {_why(error)}; or set another one ({variable})"
+            f"[{section}] {name} = {where}: {_why(error)}, or set another one ({variable})"
         ) from error
 
 

@@ -240,13 +240,16 @@ _SHOWN = re.compile(
     r"(?:(https?)://)?((?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24})(?:[:/?#]\S*)?", re.IGNORECASE
 )
 FEW_WORDS = 20
+MOST_HTML = 200_000
+"""Characters of HTML that are looked at, so that a lint has a bounded price; twice what Gmail shows
+before it clips."""
 
 
 def _html(html: str, facts: Facts, found: _Found) -> None:
     link: Token | None = None
     words: list[str] = []
     images = written = 0
-    for token in tokens(html):
+    for token in tokens(html[:MOST_HTML]):
         match token.kind, token.tag:
             case Kind.TEXT, _:
                 said = html[token.start : token.end].strip()
@@ -313,6 +316,8 @@ def _host(target: str) -> str:
 
 
 def _number(host: str) -> Any:
+    if ":" not in host and not host[-1:].isdigit():  # no top-level domain ends in a digit
+        return None
     try:
         return ip_address(host)
     except ValueError:

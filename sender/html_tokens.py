@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from html import unescape
+from typing import NamedTuple
 
 MOST_ATTRIBUTES = 60
 """Of one tag; those after it are passed over."""
@@ -26,8 +26,7 @@ class Kind(StrEnum):
     OTHER = "other"  # comments, doctypes, the inside of scripts and style sheets
 
 
-@dataclass(frozen=True, slots=True)
-class Attribute:
+class Attribute(NamedTuple):
     """`value` is decoded; `start` and `end` enclose it as written, with its quotes."""
 
     name: str
@@ -36,8 +35,7 @@ class Attribute:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     kind: Kind
     start: int
     end: int
@@ -46,14 +44,17 @@ class Token:
 
     def get(self, name: str) -> str | None:
         """The value of an attribute, the first one of that name, or None."""
-        return next((one.value for one in self.attributes if one.name == name), None)
+        for one in self.attributes:
+            if one.name == name:
+                return one.value
+        return None
 
 
 _TAG = re.compile(r"</?([A-Za-z][^\s/>]{0,40})")
-_ATTRIBUTE = re.compile(r"=?[^\s/>=]+")
-_GAP = re.compile(r"[\s/]*")
-_EQUALS = re.compile(r"\s*=\s*")
-_BARE = re.compile(r"[^\s>]*")
+_ATTRIBUTE = re.compile(
+    r"""[\s/]*+(?:(=?[^\s/>=]++)(?:\s*+=\s*+("[^"]*+"?|'[^']*+'?|[^\s>]*+))?|(=))?"""
+)
+"""The gap before an attribute, its name and its value as written; or a lone `=`."""
 _RAW = {
     name: re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE)
     for name in ("script", "style", "title", "textarea", "noscript")
@@ -104,35 +105,18 @@ def _behind(html: str, mark: str, at: int) -> int:
 def _attributes(html: str, at: int) -> tuple[tuple[Attribute, ...], int]:
     """The attributes of a tag and the place behind it."""
     found: list[Attribute] = []
-    while True:
-        at = _end(_GAP, html, at)
-        if at >= len(html) or html[at] == ">":
-            return tuple(found), min(at + 1, len(html))
-        name = _ATTRIBUTE.match(html, at)
-        if name is None:  # an `=` by itself
-            at += 1
-            continue
-        start = end = at = name.end()
-        if equals := _EQUALS.match(html, at):
-            start = equals.end()
-            end = at = _value_end(html, start)
-        if len(found) < MOST_ATTRIBUTES:
-            found.append(Attribute(name[0].lower(), _value(html[start:end]), start, end))
-
-
-def _value_end(html: str, at: int) -> int:
-    if at < len(html) and html[at] in "\"'":
-        closing = html.find(html[at], at + 1)
-        return len(html) if closing < 0 else closing + 1
-    return _end(_BARE, html, at)
+    while one := _ATTRIBUTE.match(html, at):  # it always matches, be it nothing
+        name, written, lone = one.groups()
+        at = one.end()
+        if name is None and lone is None:
+            break
+        if name is not None and len(found) < MOST_ATTRIBUTES:
+            start, end = (at, at) if written is None else one.span(2)
+            found.append(Attribute(name.lower(), _value(written or ""), start, end))
+    return tuple(found), min(at + 1, len(html))
 
 
 def _value(written: str) -> str:
     if written[:1] in ('"', "'"):
         written = written[1:-1] if written[-1:] == written[:1] and len(written) > 1 else written[1:]
     return unescape(written)
-
-
-def _end(pattern: re.Pattern[str], html: str, at: int) -> int:
-    found = pattern.match(html, at)
-    return found.end() if found else at

@@ -24,45 +24,28 @@ ANY = {
 }
 """From every call."""
 KEYED = {401: "No key, or one that does not stand", 403: "The key has not the scope"}
+NAMED = {
+    404: "There is no such thing",
+    405: "The name given leads to another path, which takes other methods",
+}
+"""From every call with a name in its path."""
 _INVALID = "The field at fault is named"
-_NONE = "There is no such thing"
+_REUSED = "The Idempotency-Key was used with another body"
 
 OTHERS: dict[tuple[str, str], dict[int, str]] = {
-    ("/v1/messages", "post"): {409: "The Idempotency-Key was used with another body"},
-    ("/v1/messages/raw", "post"): {
-        409: "The Idempotency-Key was used with another body",
-        415: "Neither message/rfc822 nor JSON",
-    },
-    ("/v1/messages/{message_id}", "get"): {404: _NONE},
-    ("/v1/messages/{message_id}/timeline", "get"): {404: _NONE},
-    ("/v1/messages/{message_id}/cancel", "post"): {404: _NONE},
+    ("/v1/messages", "post"): {409: _REUSED},
+    ("/v1/messages/raw", "post"): {409: _REUSED, 415: "Neither message/rfc822 nor JSON"},
     ("/v1/messages/{message_id}/resend", "post"): {
-        404: _NONE,
-        409: "The Idempotency-Key was used with another body",
+        409: _REUSED,
         410: "The content is no longer kept",
     },
-    ("/v1/messages/{message_id}/feedback", "post"): {404: _NONE},
     ("/v1/suppressions/import", "post"): {415: "Neither CSV nor NDJSON nor JSON"},
-    ("/v1/incidents/{incident_id}", "get"): {404: _NONE},
-    ("/v1/incidents/{incident_id}/release", "post"): {404: _NONE, 409: "It holds nothing"},
-    ("/v1/incidents/{incident_id}/drop", "post"): {404: _NONE, 409: "It holds nothing"},
+    ("/v1/incidents/{incident_id}/release", "post"): {409: "It holds nothing"},
+    ("/v1/incidents/{incident_id}/drop", "post"): {409: "It holds nothing"},
     ("/v1/incidents/{incident_id}/close", "post"): {
-        404: _NONE,
-        409: "It is closed already, or holds suppressions",
+        409: "It is closed already, or holds suppressions"
     },
     ("/v1/webhooks", "post"): {409: "There are as many as there may be"},
-    ("/v1/webhooks/{webhook_id}", "get"): {404: _NONE},
-    ("/v1/webhooks/{webhook_id}", "patch"): {404: _NONE},
-    ("/v1/webhooks/{webhook_id}", "delete"): {404: _NONE},
-    ("/v1/webhooks/{webhook_id}/test", "post"): {404: _NONE},
-    ("/v1/webhooks/{webhook_id}/replay", "post"): {404: _NONE},
-    ("/v1/webhooks/{webhook_id}/rotate", "post"): {404: _NONE},
-    ("/v1/webhooks/{webhook_id}/deliveries", "get"): {404: _NONE},
-    ("/v1/templates/{name}", "get"): {404: _NONE},
-    ("/v1/templates/{name}", "delete"): {404: _NONE},
-    ("/v1/templates/{name}/versions/{version}", "get"): {404: _NONE},
-    ("/v1/templates/{name}/preview", "post"): {404: _NONE},
-    ("/v1/templates/{name}/test", "post"): {404: _NONE},
 }
 """By path and method, what only these calls say."""
 
@@ -90,6 +73,8 @@ def problems_of(path: str, method: str, operation: dict[str, Any]) -> dict[int, 
     found = dict(ANY)
     if path.startswith("/v1/"):
         found |= KEYED
+    if "{" in path:
+        found |= NAMED
     if operation.get("parameters") or "requestBody" in operation:
         found[422] = _INVALID
     return dict(sorted((found | OTHERS.get((path, method), {})).items()))

@@ -10,6 +10,7 @@ import axe_core_python
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
+from sender.tokens import Purpose
 from tests.carom import console_cast as cast
 from tests.carom.console_peer import Console, console, served
 from tests.servers import chromium
@@ -42,6 +43,7 @@ class Screen:
     peer: Console
     url: str
     heard: list[str]
+    public: list[str]  # what needs no key
 
     async def tab(self, **options: object) -> Page:
         """A page whose complaints are kept; signed in unless the options say otherwise."""
@@ -69,12 +71,24 @@ async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scr
     """The small world of `console_cast` behind a real port, and Chromium."""
     folder = tmp_path_factory.mktemp("console") / "mail"
     async with console(folder) as peer, served(peer) as url, async_playwright() as driver:
-        await cast.put_on(peer.engine.store)
+        found = await cast.put_on(peer.engine.store)
         program = await driver.chromium.launch(
             executable_path=chromium.program(), args=["--no-sandbox"]
         )
-        yield Screen(program, peer, f"{url}/console", [])
+        yield Screen(program, peer, f"{url}/console", [], _public(peer, found[cast.SPAM]))
         await program.close()
+
+
+def _public(peer: Console, delivery_id: str) -> list[str]:
+    """The pages behind the links of a mail, with links that are none, and the API's page."""
+    expires = peer.clock.now + 86_400
+
+    def token(purpose: Purpose) -> str:
+        return peer.engine.tokens.issue(purpose, delivery_id, expires=expires)
+
+    leave, missing = token(Purpose.UNSUBSCRIBE), token(Purpose.FEEDBACK)
+    mine = [f"/u/{leave}", f"/u/{leave}/preferences", f"/f/{missing}?lang=zh"]
+    return [*mine, "/u/none", "/f/none", "/c/none", "/docs"]
 
 
 @pytest.mark.parametrize(
@@ -120,6 +134,21 @@ async def test_axe_finds_nothing_serious(browser: Screen, theme: str) -> None:
     await page.set_viewport_size({"width": 390, "height": 844})
     await page.goto(browser.url)
     assert await _grave(page) == []
+    await page.context.close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+async def test_pages_for_recipients_and_the_docs_fit_and_satisfy_axe(
+    browser: Screen, theme: str
+) -> None:
+    page = await browser.tab(viewport=PHONE, color_scheme=theme, bypass_csp=True)
+    browser.heard.clear()
+    for path in browser.public:
+        await page.goto(f"{browser.url.removesuffix('/console')}{path}")
+        wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert await page.evaluate(wide) <= 0, path
+        assert await page.locator("h1").count() == 1, path
+        assert await _grave(page) == [], path
     await page.context.close()
 
 

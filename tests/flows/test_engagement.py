@@ -1,13 +1,15 @@
-"""Opens and clicks as they happen: links out of the delivered mail, fetched from the service."""
+"""What recipients do with the links of a delivered mail, over real sockets: open, click, leave."""
 
 from __future__ import annotations
 
 import json
 import re
+from email import message_from_bytes
 from html import unescape
 from pathlib import Path
 from typing import Any
 
+import httpx2 as httpx
 import pytest
 from sqlalchemy import Connection, select, update
 
@@ -67,7 +69,32 @@ async def test_a_person_a_proxy_and_a_scanner_are_told_apart(
             assert secret not in kept
 
 
-async def submit(carom: House) -> Sent:
+async def test_one_click_is_answered_as_a_mail_client_sends_it(
+    database_url: str, tmp_path: Path
+) -> None:
+    """RFC 8058 section 3.2: a POST of the header's own words, without cookie, page or script."""
+    more = {
+        "CAROM_API__PUBLIC_URL": BASE,
+        "CAROM_STREAMS": json.dumps({"news": {"unsubscribe": True}}),
+    }
+    async with ScriptedMX() as mx, carom_house(tmp_path, database_url, mx=mx.port, **more) as carom:
+        sent = await submit(carom)
+        await carom.becomes(sent, "delivered")
+        letter = message_from_bytes(mx.received[0].content)
+        assert letter["List-Unsubscribe-Post"].strip() == "List-Unsubscribe=One-Click"
+        link = re.search(rf"<{BASE}(/[^>]+)>", "".join(letter["List-Unsubscribe"].split()))
+        assert link
+        async with httpx.AsyncClient(base_url=f"http://{LOOPBACK}:{carom.bound.api}") as client:
+            assert (await client.get(link[1])).status_code == 200  # a scanner's look
+            assert not (await carom.suppression("ann@example.net"))["suppressed"]
+            clicked = await client.post(link[1], data={"List-Unsubscribe": "One-Click"})
+            assert clicked.status_code == 200
+        assert (await carom.suppression("ann@example.net"))["reason"] == "unsubscribe"
+        assert (await submit(carom)).answer["state"] == "suppressed"
+        assert (await submit(carom, stream="default")).answer["state"] == "queued"
+
+
+async def submit(carom: House, stream: str = "news") -> Sent:
     letter = {
         "from": SHOP,
         "to": ["ann@example.net"],
@@ -75,7 +102,7 @@ async def submit(carom: House) -> Sent:
         "text": "7",
         "html": HTML,
     }
-    answer = await carom.client.post("/v1/messages", json={**letter, "stream": "news"})
+    answer = await carom.client.post("/v1/messages", json={**letter, "stream": stream})
     assert answer.status_code == 202, answer.text
     [delivery] = answer.json()["deliveries"]
     return Sent(answer.json()["id"], delivery["id"], delivery["recipient"], delivery)
