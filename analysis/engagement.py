@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, select
+from ulid import ULID
 
 from analysis.cohorts import Span
 from analysis.events import announce, event
@@ -129,6 +130,23 @@ def of_cohort(tx: Connection, span: Span) -> list[Engaged]:
     for stream, kind, class_, count in tx.execute(query):
         found.setdefault((stream, kind), {})[class_] = int(count)
     return [Engaged(stream, What(kind), by) for (stream, kind), by in sorted(found.items())]
+
+
+def people(tx: Connection, since: float, until: float) -> int:
+    """How many deliveries made in `since <= t < until` a person has opened or clicked since.
+
+    The id of a delivery tells when it was made, so that old mail read late counts for its own time.
+    """
+    e = engagements.c
+    human = e["class"] == Who.HUMAN.value
+    made = (e.delivery_id >= _first_id(since)) & (e.delivery_id < _first_id(until))
+    query = select(func.count(e.delivery_id.distinct())).where(human, made)
+    return int(tx.execute(query).scalar_one())
+
+
+def _first_id(at: float) -> str:
+    """What comes before every id of this millisecond and after all earlier ones."""
+    return str(ULID.from_timestamp(max(0.0, at))).lower()[:10]
 
 
 def forget(tx: Connection, before: float, most: int) -> int:

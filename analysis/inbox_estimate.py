@@ -55,7 +55,7 @@ class Evidence:
     delivered: Mapping[str, int]  # users' mail by provider
     complained: int = 0
     aligned: Share | None = None  # by DMARC reports of our own sources
-    opened: Share | None = None  # by people, of delivered mail that could tell
+    opened: Share | None = None  # by people, of all delivered, whether or not it could tell
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from prometheus_client.exposition import choose_encoder, generate_latest
 
 from analysis.added_up import Added, News, Row
 from analysis.aggregate_metrics import AggregateMetrics
+from analysis.births import Births
 from analysis.examined_metrics import Health, HealthGauges
 from analysis.facts import Kind
 from analysis.incident_metrics import IncidentGauges, Trouble
@@ -74,6 +75,7 @@ class Metrics:
         self.added = Added(self.registry)  # with what processes of ours tell that send for this one
         self._bounds: dict[str, Bound] = {}
         self._all = Capped(self.added, self._bounds)
+        self._births = Births(self._all)
         ProcessCollector(registry=self.registry)
         self._streams = set(list(streams)[:MOST_STREAMS])
         self._most_streams = len(self._streams) + MOST_STREAMS
@@ -242,18 +244,20 @@ class Metrics:
             family, name, *labels = json.loads(text)
             rows.append([family, name, [part for label in labels for part in label], value])
         self.added.hear(_BEFORE, News(counts=rows, gauges=[]))
+        self._births.known()
 
     def exposition(self) -> bytes:
         """The text format that Prometheus scrapes."""
         return generate_latest(self._all)
 
-    def in_format(self, accept: str) -> tuple[bytes, str]:
+    def in_format(self, accept: str, scraper: str = "") -> tuple[bytes, str]:
         """The exposition in the format that `Accept` asks for, and its content type.
 
-        OpenMetrics carries exemplars: the id of the message that a sample counted last.
+        OpenMetrics carries exemplars: the id of the message that a sample counted last.  A
+        `scraper` that comes again sees each series begin at zero (`analysis.births`).
         """
         encode, content_type = choose_encoder(accept)
-        return encode(self._all), content_type
+        return encode(self._births.as_seen_by(scraper)), content_type
 
 
 _BEFORE = -1  # the number of no process: what was counted before this one began

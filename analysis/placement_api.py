@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, Query
 from sqlalchemy import Connection, Row
 from starlette.responses import Response
 
-from analysis import aggregate_lookup, cohorts, placement
+from analysis import aggregate_lookup, cohorts, engagement, placement
 from analysis.access import Access
 from analysis.body import answer, read_moment
 from analysis.inbox_estimate import Estimate, Evidence, Share, estimate
@@ -86,7 +86,10 @@ def summary(
 
 
 def evidence(tx: Connection, since: float, now: float) -> Evidence:
-    """What the tables know of a span, for the estimate.  Opens are not told apart yet."""
+    """What the tables know of a span, for the estimate.
+
+    Mail that cannot tell whether it was opened counts as not opened: opens prove a part, no more.
+    """
     delivered: dict[str, int] = {}
     complained = 0
     for name, outcome, n in cohorts.read(tx, cohorts.Span(since, now), "provider", "outcome"):
@@ -95,7 +98,9 @@ def evidence(tx: Connection, since: float, now: float) -> Evidence:
         complained += n if outcome == State.COMPLAINED.value else 0
     ours = aggregate_lookup.dmarc_summary(tx, aggregate_lookup.Span(since, now))["ours"]
     aligned = Share(ours["passed"], ours["messages"]) if ours["messages"] else None
-    return Evidence(placement.tally(tx, since), delivered, complained, aligned)
+    people = engagement.people(tx, since, now)
+    opened = Share(people, sum(delivered.values())) if people else None
+    return Evidence(placement.tally(tx, since), delivered, complained, aligned, opened)
 
 
 def shown(tally: Tally) -> Json:

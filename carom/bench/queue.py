@@ -23,6 +23,7 @@ SECONDS = 10.0
 MOST_OF_IT = 0.8
 """Of a short queue: from then on there is not enough to do for everybody."""
 CLAIMS = 300
+SCRAPES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Seen:
     first: float  # seconds from the start to the first delivery
     rate: float  # deliveries a second from a second later on
     claims: list[float]  # seconds of each
+    scrapes: list[float]  # seconds of each
 
 
 def bench() -> list[Figure]:
@@ -53,6 +55,7 @@ def _on(port: int, name: str, url: str | None = None) -> list[Figure]:
         Figure("queue", f"start to first delivery, {wait}", full.first, "s"),
         Figure("queue", f"deliveries, {wait}", full.rate, "/s", "a short queue", short.rate),
         Figure("queue", f"claim of 100, p99, {wait}", 1_000 * share(full.claims, 0.99), "ms"),
+        Figure("queue", f"scrape, p95, {wait}", 1_000 * share(full.scrapes, 0.95), "ms"),
         Figure("queue", f"resident memory, at most, {wait}", _megabytes(), "MB"),
     ]
 
@@ -67,7 +70,7 @@ async def _measure(port: int, waiting: int, url: str | None) -> Seen:
             before, at = stage.delivered(engine), time.perf_counter()
             after = await _delivered(engine, int(waiting * MOST_OF_IT), within=SECONDS)
             rate = (after - before) / (time.perf_counter() - at)
-        return Seen(first, rate, await _claims(engine))
+        return Seen(first, rate, await _claims(engine), await _scrapes(engine))
 
 
 async def _delivered(engine: Engine, count: int, *, within: float = 60.0) -> int:
@@ -92,6 +95,17 @@ async def _claims(engine: Engine) -> list[float]:
         if found:
             waits.append(time.perf_counter() - began)
     return waits or [0.0]
+
+
+async def _scrapes(engine: Engine) -> list[float]:
+    """With nothing else to do: gauges read from the database, and everything written out."""
+    waits = []
+    for _ in range(SCRAPES):
+        began = time.perf_counter()
+        engine.metrics.observe(await engine.gauges())
+        engine.metrics.exposition()
+        waits.append(time.perf_counter() - began)
+    return waits
 
 
 def _megabytes() -> float:

@@ -14,7 +14,7 @@ from carom.bench.figure import Figure
 from carom.commands import JsonOption
 from carom.errors import UsageError
 
-BENCHES = ("classify", "submit", "send", "urgent", "ingest", "lookup")
+BENCHES = ("classify", "submit", "send", "urgent", "ingest", "lookup", "metrics")
 LONG = ("queue",)
 """Run by name only: a minute or more each."""
 

@@ -40,6 +40,11 @@ MX, streams past the first few share `other`, and no address is in any of them. 
 histograms of several processes add up: take `sum`. Gauges are read from the one database by each
 process, so all say the same: take `max`. A counter's name ends in `_total` when it is scraped, a
 histogram has `_bucket`, `_sum` and `_count`. Beside these are Python's own `process_` metrics.
+Counters are written to the database once a second and at the end, and a process that starts goes on
+where dead ones of its machine left off: a process that is killed loses what it counted in its last
+second, at most. The cohort gauges and `/v1/stats` are counted in the transactions of the facts
+themselves and lose nothing. Prometheus (the header `X-Prometheus-Scrape-Timeout-Seconds` tells) is
+shown each new series at zero first, so that `increase` sees also the first event.
 What to do when one looks wrong stands in the [runbook](../dashboards/runbook.md). This page is
 written by `python -m tests.docs.reference`.
 

@@ -264,6 +264,7 @@ async def _serving(
             base_url=f"http://{LOOPBACK}:{state.bound.api}",
             headers={"Authorization": f"Bearer {key}"},
             trust_env=False,
+            timeout=PATIENCE,
         )
         async with client:
             yield House(engine, state.bound, config, client)
