@@ -130,6 +130,10 @@ def judge(finding: Finding, rulebook: Rulebook, witness: Witness) -> ReportedRec
     unsaid = not finding.words or verdict.category is Category.UNKNOWN
     if finding.action == "delayed" and vague and unsaid:
         verdict = rulebook.classify(Reply(None, "4.4.7", "", Stage.REPORT))
+    if verdict.category is Category.BAD_MAILBOX and (told := _told_by(finding.status)):
+        closed = rulebook.classify(Reply(None, status, told, Stage.REPORT))
+        if closed.category is Category.MAILBOX_DISABLED:  # the reporter knows more than "unknown"
+            verdict = replace(closed, evidence=verdict.evidence)
     if finding.action == "failed" and _is_gone(verdict):
         verdict = replace(verdict, severity=Severity.HARD)
     return _line(finding, status, reply, verdict)

@@ -49,6 +49,7 @@ _CODED = re.compile(
     r"\s{0,10}[45]\d\d[ -](?:#?[45]\.\d{1,2}\.\d{1,3}[ -])?"
     rf"[<\"]?({ADDRESS})[>\"]?(?:\.\.\.|:|,|;)"
 )
+_XMAIL = re.compile(rf"\bRcpt=\[({ADDRESS})\];Error=\[(.{{1,400}})\]")
 _LABEL = re.compile(
     r"[\W_]{0,20}(?:final |original |failed |intended |invalid |rejected |unknown |e-?mail )?"
     r"(?:recipients?|error-for|addressee|addressed to|rcpt to|address(?:es)?|user|mailbox|to"
@@ -128,6 +129,7 @@ class Walk:
         self.known: dict[tuple[str, Trust], Entry] = {}
         self._current: Entry | None = None
         self._listing = False
+        self._spared = False  # whether the list is of those who got it
         self._blank = True
         self._said: list[tuple[str, str]] | None = None  # read only where somebody failed
 
@@ -152,9 +154,10 @@ class Walk:
         if "@" in line and self._names(line):
             return
         if OPENS_LIST.search(line):
-            self._listing = not SPARED.search(line)
+            self._spared = SPARED.search(line) is not None
+            self._listing = not self._spared
         elif DASHES.match(line):
-            self._listing = False
+            self._listing = self._spared = False
             if self._current is not None and _has_reason(self._current):
                 self._current = None  # below is the transcript, which is about the others too
         elif self._listing and self._blank and _DELIVERY.match(line):
@@ -167,7 +170,7 @@ class Walk:
         if self._listing and _LISTED.fullmatch(line):
             accepted = [self._accept(Entry(a, Trust.LISTED)) for a in addresses.find_all(line)]
             return any(accepted)
-        entry = self._entry(line)
+        entry = None if self._spared else self._entry(line)
         if entry is None or not self._accept(entry):
             return False
         self._listing = self._listing or entry.trust is Trust.LISTED
@@ -202,8 +205,11 @@ class Walk:
         return None
 
     def _spoken_of(self, line: str, indent: int) -> Entry | None:
-        match = _CODED.match(line)
-        return Entry(match[1], Trust.REPLY, indent, [line.strip()]) if match else None
+        if match := _CODED.match(line):
+            return Entry(match[1], Trust.REPLY, indent, [line.strip()])
+        if match := _XMAIL.search(line):
+            return Entry(match[1], Trust.REPLY, indent, [match[2]])
+        return None
 
     def _labelled(self, line: str, indent: int) -> Entry | None:
         match = _LABEL.match(line)
@@ -241,7 +247,9 @@ class Walk:
                 continue
             after = " ".join(" ".join(paragraphs[number + 1 : number + 6])[:1_000].split())
             lines = paragraph.split("\n")
-            named = [self._named_in(line, f"{paragraph} {after}") for line in lines]
+            alone = sum("@" in line for line in lines) == 1  # what stands around is about it too
+            around = f"{paragraph} {after}" if alone else after
+            named = [self._named_in(line, around) for line in lines]
             if not any(named):
                 for sentence in _SENTENCE.split(" ".join(paragraph.split())):
                     self._named_in(sentence, after)
@@ -286,12 +294,22 @@ class Walk:
     def _transcript(self) -> list[tuple[str, str]]:
         """Each refusal of a remote system, and whom it was asked about, '' for the message."""
         said: list[tuple[str, str]] = []
-        asked = ""
+        asked = whole = ""
         for line in self.lines:
+            meant = _CODED.match(line) if whole else None
+            if meant is not None and self._is_known(addresses.key(meant[1])):
+                said = [pair for pair in said if pair != ("", whole)]  # it was of this one
+                said.append((addresses.key(meant[1]), whole))
+                continue
+            whole = ""
             if line.startswith(">>> "):
                 asked = addresses.key(addresses.first(line)) if "RCPT" in line[:12].upper() else ""
             elif _REFUSED.match(line):
                 spoken_of = addresses.key(addresses.first(line))
-                known = any((spoken_of, trust) in self.known for trust in Trust)
-                said.append((spoken_of if known else asked, line[4:].strip()))
+                whom = spoken_of if self._is_known(spoken_of) else asked
+                whole = "" if whom else line[4:].strip()
+                said.append((whom, line[4:].strip()))
         return said
+
+    def _is_known(self, folded: str) -> bool:
+        return any((folded, trust) in self.known for trust in Trust)

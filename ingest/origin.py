@@ -14,11 +14,16 @@ from ingest.mime import Mail
 _DAEMON = re.compile(
     r"mailer[-_. ]?da?emon|post[-_]?master|mail[-_. ]?daemon|mdaemon|microsoftexchange|bounces?[@+]"
     r"|\bdaemon@|mail delivery|delivery (?:sub)?system|mail\.delivery\.system"
-    r"|(?:system|mail) administrator|delivery (?:failure|notification|status|service)"
-    r"|anti-?virus|web-?shield|group-?shield|mail (?:security|marshal)|mailmarshal|interscan|imss"
+    r"|(?:system|mail) administrator",
+    re.IGNORECASE,
+)
+_GATEWAY = re.compile(
+    r"anti-?virus|web-?shield|group-?shield|mail (?:security|marshal)|mailmarshal|interscan|imss"
     r"|scanmail|mail-?sweeper|surfcontrol|content.filter|e-?mail (?:gateway|firewall)",
     re.IGNORECASE,
 )
+"""A filter by name; its maker writes newsletters as well."""
+_CALLED_FAILURE = re.compile(r"mail delivery (?:failure|error)", re.IGNORECASE)
 _MAIL_SYSTEM = re.compile(r"\b(?:mail|list)[ -](?:system|server|router|gateway)\b", re.IGNORECASE)
 _ROBOT = re.compile(
     r"no-?reply|do-?not-?reply|mail-?(?:system|sys|server|gate|deliver|admin|service)|\bmta\b|daemon"
@@ -72,7 +77,10 @@ _FIRST_PERSON = re.compile(
 
 def is_daemon(mail: Mail) -> bool:
     """Whether the author is a mail system by name."""
-    return _DAEMON.search(mail.headers.word("from")[:500]) is not None
+    author = mail.headers.word("from")[:500]
+    if _DAEMON.search(author) is not None:
+        return True
+    return _GATEWAY.search(author) is not None and not is_to_many(mail)
 
 
 def is_from_system(mail: Mail) -> bool:
@@ -116,6 +124,8 @@ def is_from_robot(mail: Mail) -> bool:
 
 def is_failure_notice(mail: Mail) -> bool:
     """Whether the header alone tells a failure, even if nobody can say whose."""
+    if _CALLED_FAILURE.search(mail.headers.word("from")[:200]) is not None:
+        return True
     if not _speaks_of_failure(mail):
         return False
     nobody = mail.headers.get("from").rstrip().endswith("<>")

@@ -26,7 +26,7 @@ FAILED = any_of(
     r"(?:can ?not|can[’']t|unable to|failed to|able to) (?:find|locate|deliver|send|relay|reach)",
     r"(?:could not|couldn[’']?t|not) (?:be able to )?(?:find|locate|deliver|relay|reach)\b",
     r"undeliver(?:able|ed)|returned (?:to (?:the )?sender|mail)|\(failure\)|giving up|error_code",
-    r"problem (?:\w+ )?(?:deliver|send)",
+    r"(?:problem|error) (?:\w+ )?(?:deliver|send)",
     r"deliver\w*:? (?:\w+ ){0,3}(?:failed|failure|error|problem|impossible)",
     r"(?:failed|failure|error)\b.{0,40}deliver|permanent(?:ly)? (?:fail|error|fatal)",
     r"(?:recipient|addresse?)(?:s|es|\(s\)|\(es\))? failed|failed,? permanently",
