@@ -37,7 +37,7 @@ _WRAPPED = re.compile(r"[245]\.\d\.\d - .{1,80}? (\d{3})[- ]'(.+)'", re.ASCII | 
 _SPENT = frozenset({Category.NETWORK, Category.SYSTEM, Category.UNKNOWN})
 _GONE = frozenset({Category.BAD_MAILBOX, Category.MAILBOX_DISABLED})
 _PLAIN = 0.9
-_WEAK = ("enhanced/", "codes/")
+_WEAK = ("enhanced/", "codes/", "undelivered/")
 GENERIC = frozenset({"5.0.0", "4.0.0", "2.0.0", "5.5.0", "4.5.0", "5.7.0", "4.7.0"})
 """Statuses that say no more than their first digit."""
 
