@@ -39,6 +39,7 @@ Loop = Coroutine[None, None, None]
 def chores(engine: Engine, roles: Collection[Role], stop: asyncio.Event) -> list[Loop]:
     """The loops of a process that has these roles, not begun."""
     loops = [_tidy(engine, stop), keep_rules(engine.rules, stop)]
+    loops.append(engine.certificates.follow(stop))
     loops.append(engine.counting.tallying.serve(engine.store, stop))
     if "sender" in roles:
         loops.append(engine.tls.serve(stop))

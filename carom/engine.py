@@ -26,6 +26,7 @@ from analysis.rulesource import RulebookSource
 from analysis.stats import settled_recently
 from analysis.store import Store
 from carom import aggregating, content, placing, sending, ways
+from carom.certificates import Certificates
 from carom.counting import Counting
 from carom.ids import ids
 from carom.node import Node, this
@@ -81,6 +82,7 @@ class Engine:
     resolver: Resolver
     authorities: ssl.SSLContext  # wants certificates that hold; takes long to make
     tls: TlsKeeping
+    certificates: Certificates
     signers: ThreadPoolExecutor
     clock: Callable[[], float]
     new_id: Callable[[], str]
@@ -229,6 +231,7 @@ async def build(
         resolver,
         authorities,
         TlsKeeping(store, report, policies, clock),
+        Certificates(),
         signers,
         clock,
         new_id,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 import sys
 import time
 from collections.abc import Callable
@@ -46,13 +47,19 @@ async def serve_http(
     limits: Api,
     stop: asyncio.Event,
     started: Callable[[int], None],
+    tls: ssl.SSLContext | None = None,
 ) -> None:
     """Serve until `stop` is set; `started` is told the port.  Raises OSError if it is taken."""
     config = _config(app, limits)
     state = ServerState()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
-        lambda: _Protocol(config, state, limits), host, port, backlog=1024
+        lambda: _Protocol(config, state, limits),
+        host,
+        port,
+        backlog=1024,
+        ssl=tls,
+        ssl_handshake_timeout=limits.request_deadline if tls else None,
     )
     date = loop.create_task(_tell_date(state))
     try:

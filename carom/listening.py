@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from analysis.batch import Batch
 from analysis.smtpd import Limits
 from carom import placing
-from carom.certificates import server_context
 from carom.engine import Engine
 from carom.settings.listeners import IngestLimits
 from ingest import inbox
@@ -46,7 +45,7 @@ def listener(engine: Engine) -> Listener:
         clock=engine.clock,
         observe=lambda reason: engine.counting.refused(reason.value),
         limits=_limits(settings.ingest.limits),
-        tls=server_context(settings.ingest.tls, "ingest"),
+        tls=engine.certificates.context(settings.ingest.tls, "ingest"),
         balancers=settings.ingest.proxy_from,
     )
 

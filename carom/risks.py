@@ -31,7 +31,7 @@ def _listeners(settings: Settings) -> Iterator[Finding]:
     submission, api, ingest = settings.submission, settings.api, settings.ingest
     if submission.tls is None and not submission.listen.is_loopback:
         yield found("settings.submission_open", str(submission.listen))
-    if not api.listen.is_loopback:
+    if api.tls is None and not api.listen.is_loopback:
         yield found("settings.api_open", str(api.listen))
     if not api.metrics_listen.is_loopback:
         yield found("settings.metrics_open", str(api.metrics_listen))
@@ -60,9 +60,8 @@ def _secret_files(settings: Settings, file: Path | None) -> Iterator[Path]:
         yield file.parent / RING
     yield from (entry.file for entry in settings.dkim.keys)
     yield from (entry.file for entry in settings.tokens.keys if entry.file is not None)
-    yield from (
-        tls.key for tls in (settings.ingest.tls, settings.submission.tls) if tls is not None
-    )
+    listeners = settings.api.tls, settings.api.metrics_tls, settings.ingest.tls
+    yield from (tls.key for tls in (*listeners, settings.submission.tls) if tls is not None)
 
 
 def _holds_secrets(settings: Settings) -> bool:

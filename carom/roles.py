@@ -105,10 +105,12 @@ async def _web(state: Running, engine: Engine, app: ASGIApp, name: str, stop: as
     """Start an HTTP listener; returns its port once it is bound."""
     api = engine.settings.api
     where: Endpoint = api.listen if name == "api" else api.metrics_listen
+    files = api.tls if name == "api" else api.metrics_tls
+    tls = engine.certificates.context(files, name)
     bound: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     started: Callable[[int], None] = bound.set_result
     task = asyncio.create_task(
-        serve_http(app, where.host, where.port, limits=api, stop=stop, started=started)
+        serve_http(app, where.host, where.port, limits=api, stop=stop, started=started, tls=tls)
     )
     state.tasks.append(task)
     waits: set[asyncio.Future[Any]] = {task, bound}

@@ -16,7 +16,6 @@ from analysis.problem import Problem
 from analysis.smtpd import Limits, Reason
 from analysis.smtpd.door import is_loopback
 from analysis.suppression import Question, Suppression
-from carom.certificates import server_context
 from carom.engine import Engine
 from carom.errors import SettingsError
 from carom.settings.keyfiles import static_api_keys
@@ -39,7 +38,7 @@ def submission(engine: Engine) -> Submission:
         hostname=engine.settings.sender.hostname,
         limits=_limits(section),
         observe=_observe,
-        tls=server_context(section.tls, "submission"),
+        tls=engine.certificates.context(section.tls, "submission"),
         balancers=section.proxy_from,
         plain_auth=is_loopback if section.allow_plaintext_auth_on_loopback else _nobody,
     )

@@ -13,6 +13,7 @@ import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from random import Random
 from typing import Any, TypeVar
 
 import pytest
@@ -21,6 +22,7 @@ from hypothesis import HealthCheck, settings
 
 from analysis.store import Store, open_store
 from tests import moulds, servers
+from tests.amounts import Amount
 from tests.servers import chromium, dovecot, exim, postfix, postgres, signed_dns
 
 _S = TypeVar("_S", bound=servers.Server)
@@ -60,13 +62,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--full", action="store_true", help="run the stories of crashes in full size: minutes"
     )
     parser.addoption(
+        "--part", type=float, default=1.0, help="so much of the full form (default: 1.0)"
+    )
+    parser.addoption(
         "--seed", type=int, default=2, help="draws the moments of crashes (default: 2)"
     )
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist's own hook reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
+        if config.getoption("--full"):  # it takes what it takes
+            item.add_marker(pytest.mark.timeout(config.getoption("timeout") or 0), append=False)
         for fixture in getattr(item, "fixturenames", ()):
             if fixture in _FIXTURE_NEEDS:
                 item.add_marker(_FIXTURE_NEEDS[fixture])
@@ -99,6 +106,30 @@ def _refuse(reason: str) -> None:
 def anyio_backend() -> str:
     """Carom runs on asyncio only."""
     return "asyncio"
+
+
+@pytest.fixture
+def amount(request: pytest.FixtureRequest) -> Amount:
+    """`amount(20, 10_000)`: 20 in the short form, 10,000 with `--full`."""
+    options = request.config
+    return Amount(bool(options.getoption("--full")), float(options.getoption("--part")))
+
+
+@pytest.fixture
+def chance(request: pytest.FixtureRequest) -> Random:
+    """Drawn anew by `--seed`, the same for the same seed."""
+    return Random(int(request.config.getoption("--seed")))
+
+
+@pytest.fixture
+def seen(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """`seen("200 cuts, 0 missing")`: what the table of docs/torture.md says of this run."""
+
+    def note(figures: str) -> None:
+        record_property("seen", figures)
+        print(figures)
+
+    return note
 
 
 @pytest.fixture

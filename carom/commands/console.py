@@ -51,7 +51,8 @@ def where(settings: Settings, port: int | None = None) -> str:
     host = f"[{listen.host}]" if ":" in listen.host else listen.host
     if host in ("0.0.0.0", "[::]"):  # noqa: S104  nobody listens here, it is only shown
         host = "127.0.0.1"
-    return settings.api.public_url.rstrip("/") or f"http://{host}:{port or listen.port}"
+    scheme = "http" if settings.api.tls is None else "https"
+    return settings.api.public_url.rstrip("/") or f"{scheme}://{host}:{port or listen.port}"
 
 
 def _make(tx: Connection, token: str, guest: Guest, now: float) -> None:

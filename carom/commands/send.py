@@ -14,6 +14,7 @@ from carom.client import Client
 from carom.commands import ConfigOption, JsonOption
 from carom.errors import UsageError
 from carom.settings import Loaded, load_with_origins
+from carom.settings.listeners import Api
 
 KEY_VARIABLE = "CAROM_API_KEY"
 PENDING = {"queued", "sending"}
@@ -59,7 +60,14 @@ def client_of(loaded: Loaded, url: str) -> Client:
     key = os.environ.get(KEY_VARIABLE, "") or (file.read_text().strip() if file.exists() else "")
     if not key:
         raise UsageError(f"no API key: set {KEY_VARIABLE}, or keep one in {file}")
-    return Client(url.rstrip("/") or f"http://{loaded.settings.api.listen}", key)
+    return Client(url.rstrip("/") or _where(loaded.settings.api), key)
+
+
+def _where(api: Api) -> str:
+    """The listener itself; with a certificate, the name that it is for, if we know it."""
+    if api.tls is None:
+        return f"http://{api.listen}"
+    return api.public_url.rstrip("/") or f"https://{api.listen}"
 
 
 def _send_ready(

@@ -48,13 +48,19 @@ class StaticKey(Section):
 class Api(Section):
     listen: Listen = key(
         parse_endpoint("127.0.0.1:8025"),
-        "Loopback, until a proxy with TLS stands in front of it.",
+        "Loopback, until there is `tls` here or a proxy with TLS in front of it.",
         "host:port",
     )
     metrics_listen: Listen = key(
         parse_endpoint("127.0.0.1:9825"),
         "Its own listener, since metrics need no key and must not be public.",
         "host:port",
+    )
+    tls: Tls | None = key(
+        None, "Certificate for HTTPS; without it, a proxy with TLS belongs in front."
+    )
+    metrics_tls: Tls | None = key(
+        None, "Certificate for HTTPS to the metrics; scrapes often come by another network."
     )
     public_url: str = key(
         "",

@@ -151,6 +151,7 @@ CHECKS = (
         "S6",
         "hostile SMTP and slow HTTP connections",
         "RSS +<= 150 MB; genuine p99 < 2 s; slots come back",
+        "faults/test_hostile_connections.py",
     ),
     _check(
         "S7",

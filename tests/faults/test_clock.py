@@ -12,8 +12,8 @@ from sqlalchemy import func, select
 
 from analysis.schema import attempts
 from carom.steady import Steady
+from tests.amounts import Amount
 from tests.faults.books import nobody_suppressed
-from tests.faults.conftest import Amount
 from tests.faults.traffic import Clients, people
 from tests.flows.house import carom_house, until
 from tests.peers.counting_sink import CountingSink

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import OperationalError
 
-from tests.faults.conftest import Amount
+from tests.amounts import Amount
 from tests.faults.traffic import Clients, people
 from tests.flows.house import carom_house
 from tests.peers.counting_sink import CountingSink

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.conftest import Amount
+from tests.amounts import Amount
 from tests.faults.traffic import Clients
 from tests.flows.house import House, carom_house, until
 from tests.peers.counting_sink import CountingSink

@@ -19,7 +19,7 @@ from analysis.schema import deliveries, messages, reports, suppressions
 from analysis.smtpd import CommandError
 from ingest.recipients import Recipients
 from sender.tokens import ALPHABET
-from tests.faults.conftest import Amount
+from tests.amounts import Amount
 from tests.faults.traffic import Clients, people
 from tests.flows.house import BOUNCES, House, carom_house
 from tests.ingest.letters import letter

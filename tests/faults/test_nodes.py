@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 
 from analysis.schema import attempts, pacing_nodes
 from analysis.store import Store
-from tests.faults.conftest import Amount
+from tests.amounts import Amount
 from tests.flows.house import until
 from tests.flows.nodes import PATIENCE, nodes
 from tests.peers.counting_sink import CountingSink

@@ -18,8 +18,8 @@ from sqlalchemy import func, select
 
 from analysis.schema import attempts as tries
 from analysis.store import Store
+from tests.amounts import Amount
 from tests.faults.books import balanced, nobody_suppressed
-from tests.faults.conftest import Amount
 from tests.peers.scripted_mx import ScriptedMX
 from tests.sender.posting import attempts, connections, way_to
 from tests.sender.test_worker import due, working

@@ -13,7 +13,7 @@ from random import Random
 
 import pytest
 
-from tests.faults.conftest import Amount
+from tests.amounts import Amount
 from tests.faults.disk import TRACE, Call, Disk, calls
 
 ROOT = Path(__file__).parents[2]

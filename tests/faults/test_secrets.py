@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from sender.tokens import ALPHABET, Key, Purpose, Token, Tokens
-from tests.faults.conftest import Amount
+from tests.amounts import Amount
 from tests.faults.traffic import Clients, people
 from tests.flows.house import carom_house
 from tests.peers.counting_sink import CountingSink

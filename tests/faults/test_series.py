@@ -19,7 +19,7 @@ from carom.counting import Counting
 from carom.tallying import Tallying
 from sender.queue import Claim
 from sender.record import Record
-from tests.faults.conftest import Amount
+from tests.amounts import Amount
 from tests.storing import NOW, hash_of
 
 MOST_SERIES = 2_000

@@ -31,8 +31,8 @@ from sender import leases, queue, unsent
 from sender.queue import Claim
 from sender.record import Record, record
 from sender.submit import submit
+from tests.amounts import Amount
 from tests.faults.books import balanced
-from tests.faults.conftest import Amount
 from tests.storing import (
     BLOCKED,
     BOX_FULL,

@@ -19,7 +19,7 @@ from sender.connections import Connections
 from sender.ready import accept
 from sender.smtp import Envelope, Host, Route, TlsMode
 from sender.smtp_transaction import BLOCK
-from tests.faults.conftest import Amount
+from tests.amounts import Amount
 from tests.ingest.test_listener import RETURN_PATH, Running, listening
 from tests.peers.smtp_client import dial
 

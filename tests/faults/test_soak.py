@@ -15,7 +15,7 @@ from random import Random
 
 import pytest
 
-from tests.faults.conftest import Amount
+from tests.amounts import Amount
 from tests.faults.traffic import Clients
 from tests.flows.house import carom_house
 from tests.peers.counting_sink import CountingSink

@@ -178,7 +178,9 @@ def test_forty_attacks_and_more_are_tried() -> None:
 
 
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
-async def test_an_attack_is_survived_with_a_bounded_number_of_questions(attack: Attack) -> None:
+async def test_an_attack_is_survived_with_a_bounded_number_of_questions(
+    attack: Attack, seen: Callable[[str], None]
+) -> None:
     async with DnsServer() as dns:
         dns.add(BOUNCES, "MX", f"10 mx.{DOMAIN}.")
         dns.add(f"mta.{DOMAIN}", "A", ADDRESS)
@@ -205,3 +207,4 @@ async def test_an_attack_is_survived_with_a_bounded_number_of_questions(attack: 
     states = {one.state for one in [*findings["spf"], *findings["mx"], *findings["reverse_dns"]]}
     assert states != {State.OK}, "nothing was found amiss"
     assert "listener.ok" not in [one.code for one in findings["listener"]]
+    seen(f"{len(ATTACKS)} hostile zones: each told of, questions fewer than {QUESTIONS}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import ssl
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -155,7 +155,9 @@ def combinations(good: Certificate) -> list[tuple[str, str, Attack]]:
     ]
 
 
-async def test_five_hundred_downgrades_and_not_one_message_in_the_clear(good: Certificate) -> None:
+async def test_five_hundred_downgrades_and_not_one_message_in_the_clear(
+    good: Certificate, seen: Callable[[str], None]
+) -> None:
     judge = shipped().classify
     todo, tried = combinations(good), 0
     each = -(-TRIES // len(todo))
@@ -181,6 +183,7 @@ async def test_five_hundred_downgrades_and_not_one_message_in_the_clear(good: Ce
                 assert taken.rcpts == [f"ann@{OPEN}"], (protection, name)
             assert not any(SAFE in line for line in mx.commands), (protection, name)
     assert tried >= 500
+    seen(f"{tried} downgrades, {len(todo)} kinds: in the clear 0")
 
 
 @pytest.mark.parametrize(

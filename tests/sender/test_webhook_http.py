@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ssl
-import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable
 from ipaddress import ip_network
 
 import pytest
@@ -16,6 +14,7 @@ from analysis.webhooks import new_secret
 from sender.resolver import Resolver
 from sender.webhook_http import BadUrl, Poster, Signed, read_url
 from tests.peers.certificates import Certificate, certificate_for
+from tests.peers.dialled import connections
 from tests.peers.dns_server import DnsServer, Manner
 from tests.peers.policy_host import PolicyHost
 from tests.peers.webhook_receiver import WebhookReceiver
@@ -53,26 +52,6 @@ HOSTILE_URLS = (
     "https://[127.0.0.1]/", "https://[::1/", "https://%31%32%37.0.0.1/", "HTTPS:127.0.0.1",
 )  # fmt: skip
 
-_watched: list[tuple[object, ...]] | None = None
-
-
-def _watch(event: str, arguments: tuple[object, ...]) -> None:
-    if event == "socket.connect" and _watched is not None:
-        _watched.append(arguments)
-
-
-sys.addaudithook(_watch)
-
-
-@contextmanager
-def connections() -> Iterator[list[tuple[object, ...]]]:
-    """Every connection that this process begins meanwhile, as Python's own audit tells it."""
-    global _watched
-    found: list[tuple[object, ...]] = []
-    _watched = found
-    yield found
-    _watched = None
-
 
 @pytest.fixture
 async def dns() -> AsyncIterator[DnsServer]:
@@ -102,7 +81,9 @@ def _outside(found: list[tuple[object, ...]], dns: DnsServer) -> list[object]:
     return [address for _, address in found if address != dns.nameserver]
 
 
-async def test_no_hostile_url_leads_to_a_connection(poster: Poster, dns: DnsServer) -> None:
+async def test_no_hostile_url_leads_to_a_connection(
+    poster: Poster, dns: DnsServer, seen: Callable[[str], None]
+) -> None:
     dns.add(NAME, "A", "127.0.0.1")
     literal = [f"https://{one}/" for one in HOSTILE_ADDRESSES]
     literal += [f"https://[{one}]/" for one in HOSTILE_6]
@@ -113,10 +94,11 @@ async def test_no_hostile_url_leads_to_a_connection(poster: Poster, dns: DnsServ
             assert answer.status is None, url
             assert answer.refused, url
     assert _outside(found, dns) == []
+    seen(f"{len(literal) + len(HOSTILE_URLS)} hostile URLs: forbidden connections 0")
 
 
 async def test_no_name_that_leads_inside_leads_to_a_connection(
-    poster: Poster, dns: DnsServer
+    poster: Poster, dns: DnsServer, seen: Callable[[str], None]
 ) -> None:
     names = []
     for kind, addresses in (("A", HOSTILE_ADDRESSES), ("AAAA", HOSTILE_6)):
@@ -128,6 +110,7 @@ async def test_no_name_that_leads_inside_leads_to_a_connection(
             answer = await poster.post(f"https://{name}/", MESSAGE, now=0.0)
             assert answer.refused, name
     assert _outside(found, dns) == []
+    seen(f"{len(names)} names that lead inside: forbidden connections 0")
 
 
 async def test_one_bad_address_among_good_ones_spoils_the_name(
