@@ -22,6 +22,7 @@ from analysis.incidents import awaited
 from analysis.lookup import events_after, iso, newest_delivery
 from analysis.problem import invalid
 from analysis.providers import PROVIDERS
+from analysis.replicas import Reads
 from analysis.reply import clean
 from analysis.stats import By, cohort
 from analysis.store import Store
@@ -40,8 +41,11 @@ Limit = Annotated[int, Query(ge=1, le=1_000)]
 
 
 class Insight:
-    def __init__(self, store: Store, access: Access, *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, store: Store, replicas: Reads, access: Access, *, clock: Callable[[], float]
+    ) -> None:
         self._store = store
+        self._replicas = replicas
         self._access = access
         self._clock = clock
 
@@ -62,7 +66,7 @@ class Insight:
         address = read_address(recipient, "recipient")
         hashed = address_hash(address.key)
         now = self._clock()
-        delivery, entries, incident = await self._store.read(
+        delivery, entries, incident = await self._replicas.read(
             lambda tx: (
                 newest := newest_delivery(tx, hashed),
                 standing(tx, [hashed], now).get(hashed, []),
@@ -104,7 +108,7 @@ class Insight:
         if provider is not None and provider not in PROVIDERS:
             raise invalid("provider", f"expected one of {', '.join(PROVIDERS)}")
         span = Span(first, last, stream, provider)
-        counted = await self._store.read(lambda tx: cohort(tx, span, by))
+        counted = await self._replicas.read(lambda tx: cohort(tx, span, by))
         return answer({"since": iso(first), "until": iso(now if end is None else end), **counted})
 
     async def erase(

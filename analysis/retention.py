@@ -4,6 +4,9 @@ Bodies go first, then raw reports, then whole messages with all that hangs on th
 waits to be sent is never touched, however old.  The suppression list is not retained by age but by
 its own limits.  Every sweep is one short transaction; a sweep that took its fill says so, and the
 caller comes again.  Idempotent and safe on any number of nodes.
+
+On PostgreSQL bodies and raw reports go by whole days where they can (`drop_day`, `analysis.days`),
+up to a day later than the settings say; less than a day is kept to the second.
 """
 
 from __future__ import annotations
@@ -11,13 +14,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, exists, func, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, delete, func, select
 
 from analysis import (
     aggregate_ledger,
     audit,
     bounce_loop,
     cohorts,
+    days,
     engagement,
     feedback,
     incidents,
@@ -26,6 +30,7 @@ from analysis import (
     sessions,
     webhooks,
 )
+from analysis.days import DAY
 from analysis.ids import first_id
 from analysis.lifecycle import PENDING
 from analysis.schema import (
@@ -41,7 +46,7 @@ from analysis.schema import (
     suppressions,
 )
 
-DAY = 86_400.0
+_PENDING = [state.value for state in PENDING]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +67,10 @@ class Keep:
 
 def sweep(tx: Connection, keep: Keep, *, now: float, most: int = 1_000) -> int:
     """Forget at most `most` rows of each class; how many in all, 0 when nothing is left to do."""
-    gone = _bodies(tx, now - keep.content, most)
+    gone = _bodies(tx, _cut(tx, keep.content, now), now - keep.content, most)
     gone += _messages(tx, now - keep.messages, most, keep.linked)
-    gone += _by_id(tx, raw_inbound, now - keep.inbound, most, raw_inbound.c.state != "new")
+    old = raw_inbound.c.id < first_id(_cut(tx, keep.inbound, now))
+    gone += _by(tx, raw_inbound, raw_inbound.c.id, old & (raw_inbound.c.state != "new"), most)
     gone += _by(tx, events, events.c.seq, events.c.at < now - keep.events, most)
     gone += audit.forget(tx, now - keep.audit, most)
     unproven = reports.c.delivery_id.is_(None) & (reports.c.at < now - keep.messages)
@@ -87,26 +93,57 @@ def sweep(tx: Connection, keep: Keep, *, now: float, most: int = 1_000) -> int:
     return gone + _count(tx.execute(delete(soft_bounces).where(soft_bounces.c.day < day)))
 
 
-def _bodies(tx: Connection, at: float, most: int) -> int:
-    """Bodies of messages all of whose deliveries ended before `at`."""
-    recent = exists().where(
-        deliveries.c.message_id == bodies.c.message_id,
-        deliveries.c.state.in_([state.value for state in PENDING])
-        | (func.coalesce(deliveries.c.settled_at, 0.0) >= at),
+def drop_day(tx: Connection, keep: Keep, *, now: float) -> str | None:
+    """Drop one day of bodies or of raw reports that is over; its name, None when there is none.
+
+    In a transaction of its own, since it shuts the others out until it ends.
+    """
+    content = now - keep.content
+
+    def bodies_held(start: str, end: str) -> Select[Any]:
+        m = deliveries.c.message_id
+        return select(m).distinct().where(m >= start, m < end, _recent(content))
+
+    def raw_held(start: str, end: str) -> Select[Any]:
+        r = raw_inbound.c
+        return select(r.id).where(r.id >= start, r.id < end, r.state == "new")
+
+    dropped = None
+    if keep.content >= DAY:
+        dropped = days.drop(tx, bodies.c.message_id, bodies_held, at=content)
+    if keep.inbound >= DAY and dropped is None:
+        dropped = days.drop(tx, raw_inbound.c.id, raw_held, at=now - keep.inbound)
+    return dropped
+
+
+def _cut(tx: Connection, kept: float, now: float) -> float:
+    """Rows from before this go by themselves."""
+    return days.whole(tx, now - kept) if kept >= DAY else now - kept
+
+
+def _recent(at: float) -> ColumnElement[bool]:
+    """Of deliveries that have not ended before `at`."""
+    ended = func.coalesce(deliveries.c.settled_at, 0.0)
+    return deliveries.c.state.in_(_PENDING) | (ended >= at)
+
+
+def _bodies(tx: Connection, made: float, at: float, most: int) -> int:
+    """Bodies made before `made`, of messages all of whose deliveries ended before `at`."""
+    recent = select(deliveries.c.id).where(
+        deliveries.c.message_id == bodies.c.message_id, _recent(at)
     )
-    found = select(bodies.c.message_id).where(bodies.c.message_id < first_id(at), ~recent)
-    return _take(tx, bodies, bodies.c.message_id, found.limit(most))
+    old = (bodies.c.message_id < first_id(made)) & ~recent.exists()
+    return _by(tx, bodies, bodies.c.message_id, old, most)
 
 
 def _messages(tx: Connection, at: float, most: int, linked: frozenset[str]) -> int:
     """Whole messages accepted before `at` of which nothing waits, children first."""
-    waits = exists().where(
-        deliveries.c.message_id == messages.c.id,
-        deliveries.c.state.in_([state.value for state in PENDING]),
+    waits = select(deliveries.c.id).where(
+        deliveries.c.message_id == messages.c.id, deliveries.c.state.in_(_PENDING)
     )
     old = list(
         tx.execute(
-            select(messages.c.id).where(messages.c.id < first_id(at), ~waits).limit(most)
+            select(messages.c.id).where(messages.c.id < first_id(at), ~waits.exists()).limit(most)
         ).scalars()
     )
     if not old:
@@ -118,10 +155,6 @@ def _messages(tx: Connection, at: float, most: int, linked: frozenset[str]) -> i
     tx.execute(delete(deliveries).where(deliveries.c.message_id.in_(old)))
     tx.execute(delete(bodies).where(bodies.c.message_id.in_(old)))
     return _count(tx.execute(delete(messages).where(messages.c.id.in_(old))))
-
-
-def _by_id(tx: Connection, table: Table, at: float, most: int, more: ColumnElement[bool]) -> int:
-    return _by(tx, table, table.c.id, (table.c.id < first_id(at)) & more, most)
 
 
 def _by(tx: Connection, table: Table, key: Any, which: ColumnElement[bool], most: int) -> int:

@@ -253,7 +253,7 @@ class PostgresStore:
             except DBAPIError as error:
                 if again and _class_of(error) == _ROLLED_BACK:
                     continue
-                if error.connection_invalidated or _class_of(error) in _PASSING:
+                if error.connection_invalidated or _passes(error):
                     raise _trouble(error) from error
                 raise
         raise AssertionError("unreachable")
@@ -265,6 +265,11 @@ class PostgresStore:
 _ROLLED_BACK = "40"
 _PASSING = frozenset({"08", _ROLLED_BACK, "53", "57", "58"})
 """SQLSTATE classes that pass: connection, rolled back, resources, operator intervention."""
+_NOT_IN_TIME = "55P03"  # a lock that was waited for as long as `lock_timeout` says
+
+
+def _passes(error: DBAPIError) -> bool:
+    return _class_of(error) in _PASSING or getattr(error.orig, "sqlstate", None) == _NOT_IN_TIME
 
 
 def _class_of(error: DBAPIError) -> str:

@@ -24,6 +24,7 @@ from analysis.body import Body, answer, read_address, read_body, read_cursor, wr
 from analysis.explain import Language, advice_on
 from analysis.lookup import Json, suppression_view
 from analysis.problem import Problem, invalid
+from analysis.replicas import Reads
 from analysis.reply import clean
 from analysis.store import Store
 from analysis.suppression import (
@@ -78,10 +79,17 @@ class NewEntry(Body):
 
 class Suppressions:
     def __init__(
-        self, store: Store, access: Access, *, clock: Callable[[], float], limits: Limits
+        self,
+        store: Store,
+        replicas: Reads,
+        access: Access,
+        *,
+        clock: Callable[[], float],
+        limits: Limits,
     ) -> None:
         """`limits` says how long an entry lasts whose end nobody gave."""
         self._store = store
+        self._replicas = replicas
         self._access = access
         self._clock = clock
         self._limits = limits
@@ -106,7 +114,7 @@ class Suppressions:
         """May this address be written to, in this stream or in any?"""
         hashed = address_hash(read_address(address, "address").key)
         now = self._clock()
-        found = await self._store.read(lambda tx: standing(tx, [hashed], now))
+        found = await self._replicas.read(lambda tx: standing(tx, [hashed], now))
         entries = found.get(hashed, [])
         entry = _holding(entries, stream)
         advice = None if entry is None else advice_on(entry, lang)
@@ -123,7 +131,7 @@ class Suppressions:
         items = [of(text) for text in asker or ()]
         now = self._clock()
         hashes = [hashed for hashed, _ in items if hashed is not None]
-        found = await self._store.read(lambda tx: bulk_lookup.standing(tx, hashes, now))
+        found = await self._replicas.read(lambda tx: bulk_lookup.standing(tx, hashes, now))
         results = []
         for hashed, view in items:
             if hashed is not None:

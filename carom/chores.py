@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Coroutine
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 
-from analysis import duties
+from analysis import days, duties
 from analysis.duties import Duty
-from analysis.retention import sweep
+from analysis.retention import Keep, drop_day, sweep
 from analysis.store import StoreUnavailable
 from carom import hooking, placing, rounds
 from carom.aggregating import duties as report_duties
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 TIDY_EVERY = 600.0
+MAKE_EVERY = 3_600.0
 
 Loop = Coroutine[None, None, None]
 
@@ -41,6 +43,8 @@ def chores(engine: Engine, roles: Collection[Role], stop: asyncio.Event) -> list
     loops = [_tidy(engine, stop), keep_rules(engine.rules, stop)]
     loops.append(engine.certificates.follow(stop))
     loops.append(engine.counting.tallying.serve(engine.store, stop))
+    if "api" in roles and engine.settings.database.replicas:
+        loops.append(engine.replicas.serve(stop))
     if "sender" in roles:
         loops.append(engine.tls.serve(stop))
         loops.append(hooking.telling(engine, stop))
@@ -58,22 +62,40 @@ def _duties(engine: Engine, roles: Collection[Role]) -> list[Duty]:
         *report_duties(engine),
         *figure_duties(engine),
         *placing.duties(engine, roles),
+        Duty("days", MAKE_EVERY, lambda now: _make_days(engine, now)),
     ]
+
+
+async def _make_days(engine: Engine, now: float) -> None:
+    """The parts of tables that the coming days are written to; a transaction each, for its locks"""
+    for key in days.CUT:
+        if made := await engine.store.write(partial(days.make, key=key, now=now)):
+            log.info("days were made", parts=made)
 
 
 async def _tidy(engine: Engine, stop: asyncio.Event) -> None:
     """Forget what is old; any node may do it at any time."""
     keep = replace(engine.settings.retention.keep(), linked=unsubscribing(engine.settings))
+    pause = TIDY_EVERY
     while not stop.is_set():
         now = engine.clock()
-        pause = TIDY_EVERY
         try:
+            if pause == TIDY_EVERY:
+                await _drop_days(engine, keep, now)
+            pause = TIDY_EVERY
             if await engine.store.write(lambda tx, now=now: sweep(tx, keep, now=now)):  # type: ignore[misc]
                 pause = 1.0  # there may be more; others must get at the writer in between
         except StoreUnavailable as error:
             log.warning("tidying waits: the database is unavailable", error=str(error))
+            pause = TIDY_EVERY
         try:
             async with asyncio.timeout(pause):
                 await stop.wait()
         except TimeoutError:
             continue
+
+
+async def _drop_days(engine: Engine, keep: Keep, now: float) -> None:
+    """Days that are over go at once, so that `sweep` finds only what is left of them."""
+    while day := await engine.store.write(partial(drop_day, keep=keep, now=now)):
+        log.info("a day was dropped", part=day)

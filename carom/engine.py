@@ -22,6 +22,7 @@ from analysis.aggregate_lookup import unknown_sources
 from analysis.facts import Reading
 from analysis.metrics import Gauges, Metrics
 from analysis.probe_metrics import ProbeGauges
+from analysis.replicas import Replicas
 from analysis.rulesource import RulebookSource
 from analysis.stats import settled_recently
 from analysis.store import Store
@@ -30,7 +31,7 @@ from carom.certificates import Certificates
 from carom.counting import Counting
 from carom.ids import ids
 from carom.node import Node, this
-from carom.opening import ready_store, tell_of_lost_keys
+from carom.opening import ready_store, replicas, tell_of_lost_keys
 from carom.ruling import ruling
 from carom.settings import Settings
 from carom.settings.keyfiles import token_keys
@@ -67,6 +68,7 @@ class Engine:
     settings: Settings
     node: Node
     store: Store
+    replicas: Replicas  # what only tells is asked here
     metrics: Metrics
     counting: Counting
     tokens: Tokens
@@ -122,6 +124,7 @@ class Engine:
     ) -> None:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.store.close)
+            stack.push_async_callback(self.replicas.close)
             stack.push_async_callback(self.counting.tallying.write, self.store)
             stack.push_async_callback(self.tls.put_down)
             stack.push_async_callback(self.warmup.put_down)
@@ -216,6 +219,7 @@ async def build(
         settings,
         node,
         store,
+        replicas(settings, store),
         metrics,
         counting,
         tokens,

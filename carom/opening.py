@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import structlog
 
 from analysis import keyed_hash, migrate
+from analysis.replicas import Replicas
 from analysis.store import Store, open_store
 from carom.settings import Settings
 from carom.settings.keyfiles import privacy_keys
@@ -27,6 +29,13 @@ async def ready_store(settings: Settings) -> Store:
         await store.close()
         raise
     return store
+
+
+def replicas(settings: Settings, primary: Store) -> Replicas:
+    """The standbys of these settings before their primary; nothing is connected yet."""
+    database, keys = settings.database, privacy_keys(settings)
+    standbys = [open_store(url, keys=keys) for url in database.replicas]
+    return Replicas(primary, standbys, lag=database.replica_lag, monotonic=time.monotonic)
 
 
 async def tell_of_lost_keys(store: Store) -> None:

@@ -60,6 +60,7 @@ def create_app(engine: Engine) -> FastAPI:
     feedback, missing = hooking.feedback(engine)
     messages = Messages(
         store,
+        engine.replicas,
         access,
         engine.intake,
         clock=clock,
@@ -78,8 +79,8 @@ def create_app(engine: Engine) -> FastAPI:
     )
     for router in (
         messages.router(),
-        Suppressions(store, access, clock=clock, limits=limits).router(),
-        Insight(store, access, clock=clock).router(),
+        Suppressions(store, engine.replicas, access, clock=clock, limits=limits).router(),
+        Insight(store, engine.replicas, access, clock=clock).router(),
         Privacy(store, access, clock=clock).router(),
         Incidents(store, access, clock=clock).router(),
         Health(store, access).router(),

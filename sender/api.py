@@ -37,6 +37,7 @@ from analysis.keys import ApiKey
 from analysis.lifecycle import State
 from analysis.lookup import Json, iso
 from analysis.problem import Problem, invalid, not_found, unavailable
+from analysis.replicas import Reads
 from analysis.store import Store, StoreUnavailable
 from analysis.suppression_api import StreamName
 from sender import unsent
@@ -70,6 +71,7 @@ class Messages:
     def __init__(
         self,
         store: Store,
+        replicas: Reads,
         access: Access,
         intake: Intake,
         *,
@@ -81,6 +83,7 @@ class Messages:
         """`senders`: by stream, the From of messages that do not say.  `feedback`: of a stream and
         a delivery, the link behind "did not get it?", where there is one."""
         self._store = store
+        self._replicas = replicas
         self._access = access
         self._intake = intake
         self._clock = clock
@@ -233,7 +236,7 @@ class Messages:
         """Deliveries, newest first, each with its message."""
         hashed = recipient and address_hash(read_address(recipient, "recipient").key)
         (before,) = read_cursor(cursor, str) or (None,)
-        page = await self._store.read(
+        page = await self._replicas.read(
             lambda tx: lookup.search(
                 tx,
                 address_hash=hashed or None,

