@@ -56,7 +56,7 @@ def _on(port: int, name: str, url: str | None = None) -> list[Figure]:
         Figure("queue", f"deliveries, {wait}", full.rate, "/s", "a short queue", short.rate),
         Figure("queue", f"claim of 100, p99, {wait}", 1_000 * share(full.claims, 0.99), "ms"),
         Figure("queue", f"scrape, p95, {wait}", 1_000 * share(full.scrapes, 0.95), "ms"),
-        Figure("queue", f"resident memory, at most, {wait}", _megabytes(), "MB"),
+        Figure("queue", f"resident memory, at most, {wait}", megabytes(), "MB"),
     ]
 
 
@@ -64,16 +64,16 @@ async def _measure(port: int, waiting: int, url: str | None) -> Seen:
     async with full_engine(waiting, url, **sending_to(port)) as engine:
         started = time.perf_counter()
         async with stage.sending(engine):
-            await _delivered(engine, 1)
+            await delivered(engine, 1)
             first = time.perf_counter() - started
             await asyncio.sleep(1.0)
             before, at = stage.delivered(engine), time.perf_counter()
-            after = await _delivered(engine, int(waiting * MOST_OF_IT), within=SECONDS)
+            after = await delivered(engine, int(waiting * MOST_OF_IT), within=SECONDS)
             rate = (after - before) / (time.perf_counter() - at)
-        return Seen(first, rate, await _claims(engine), await _scrapes(engine))
+        return Seen(first, rate, await claims(engine, CLAIMS), await _scrapes(engine))
 
 
-async def _delivered(engine: Engine, count: int, *, within: float = 60.0) -> int:
+async def delivered(engine: Engine, count: int, *, within: float = 60.0) -> int:
     """How many were delivered when it were enough, or time was up."""
     give_up = time.monotonic() + within
 
@@ -84,10 +84,10 @@ async def _delivered(engine: Engine, count: int, *, within: float = 60.0) -> int
     return stage.delivered(engine)
 
 
-async def _claims(engine: Engine) -> list[float]:
-    """With nothing else to do; what is claimed stays so."""
+async def claims(engine: Engine, count: int) -> list[float]:
+    """Seconds of so many, with nothing else to do; what is claimed stays so."""
     waits = []
-    for _ in range(CLAIMS):
+    for _ in range(count):
         began = time.perf_counter()
         found = await engine.store.write(
             lambda tx: queue.claim(tx, node="bench", now=time.time(), lease=600.0, limit=100)
@@ -108,7 +108,7 @@ async def _scrapes(engine: Engine) -> list[float]:
     return waits
 
 
-def _megabytes() -> float:
+def megabytes() -> float:
     """The most that this process has held."""
     status = Path("/proc/self/status")
     if status.exists():
