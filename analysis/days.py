@@ -16,7 +16,7 @@ out for milliseconds and are given up when they wait longer than `PATIENCE` for 
 behind them waits as long.  Both may be done twice, by any node, at any time.
 
 Not cut: what is found by other things than its id (deliveries, messages, attempts, events): each
-such look would have to ask every day.  `docs/scale.md` has the figures.
+such look would have to ask every day (`docs/scale.md`).
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 import structlog
 
@@ -13,14 +12,12 @@ from analysis.alignment import Ours
 from analysis.duties import Duty
 from analysis.metrics import Metrics
 from analysis.organisation import organisational_domain
+from carom.engine import Engine
 from carom.errors import SettingsError
 from carom.settings import Settings
 from sender.tls_report_file import Reporter
 from sender.tls_report_post import ReportPost
 from sender.tls_reporting import EVERY, TlsReporting
-
-if TYPE_CHECKING:
-    from carom.engine import Engine
 
 log = structlog.get_logger()
 

@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Collection, Coroutine
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 import structlog
 
@@ -24,11 +23,9 @@ from carom.engine import Engine
 from carom.reporting import duties as figure_duties
 from carom.reputation import duties as reputation_duties
 from carom.reputation import keep_easing
+from carom.role import Role
 from carom.ruling import keep_rules
 from carom.sending import unsubscribing
-
-if TYPE_CHECKING:
-    from carom.roles import Role
 
 log = structlog.get_logger()
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from analysis.access import Access
 from analysis.engagement import What, Who
 from analysis.organisation import organisational_domain
+from carom.engine import Engine
 from carom.errors import SettingsError
 from carom.settings import Settings
 from ingest.engagement import Engagement
@@ -20,9 +21,6 @@ from sender.template_api import Templates
 from sender.templates import Bounds, Rendered, Rendering
 from sender.tokens import Tokens
 from sender.tracking import Tracking, Wish
-
-if TYPE_CHECKING:
-    from carom.engine import Engine
 
 DAY = 86_400.0
 LINKS_WORK = 365 * DAY

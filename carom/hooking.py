@@ -7,7 +7,6 @@ import random
 import secrets
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import structlog
 
@@ -20,15 +19,13 @@ from analysis.problem import Problem
 from analysis.store import StoreUnavailable
 from analysis.webhook_api import Ways
 from analysis.webhook_api import Webhooks as WebhookApi
+from carom.engine import Engine
 from carom.settings import Settings
 from ingest.feedback import FeedbackLinks
 from sender.intake import Refused
 from sender.resend import again_order_of
 from sender.webhook_http import Poster, read_url
 from sender.webhooks import Pace, Webhooks
-
-if TYPE_CHECKING:
-    from carom.engine import Engine
 
 log = structlog.get_logger()
 

@@ -11,7 +11,6 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import partial
-from typing import TYPE_CHECKING
 
 import structlog
 from sqlalchemy import Connection
@@ -20,6 +19,7 @@ from analysis import bounce_loop, placement
 from analysis.address import Mailbox, parse, parse_mailbox
 from analysis.duties import Duty
 from analysis.probe_metrics import ProbeGauges
+from carom.engine import Engine
 from carom.errors import SettingsError
 from carom.settings import Settings
 from carom.settings.placement import Seed
@@ -32,9 +32,6 @@ from ingest.seeds import Wish
 from sender.canary import Bounce, Canaries, reflect
 from sender.probes import Probes, Target, Wording, probe_of
 from sender.tokens import Tokens
-
-if TYPE_CHECKING:
-    from carom.engine import Engine
 
 log = structlog.get_logger()
 

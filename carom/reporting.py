@@ -7,7 +7,6 @@ like anybody's mail, on the stream that the settings name.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import structlog
 
@@ -15,11 +14,9 @@ from analysis import cohorts
 from analysis.batch import Overloaded
 from analysis.duties import Duty
 from analysis.store import Store
+from carom.engine import Engine
 from carom.report import mail
 from sender.intake import Refused
-
-if TYPE_CHECKING:
-    from carom.engine import Engine
 
 log = structlog.get_logger()
 

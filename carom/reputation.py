@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING
 
 import structlog
 
@@ -19,14 +18,12 @@ from analysis.duties import Duty
 from analysis.incident_policy import Do, Policy, shipped
 from analysis.incidents import Change
 from analysis.store import Store, StoreUnavailable
+from carom.engine import Engine
 from carom.settings import Settings
 from sender import blocklists
 from sender.blocklists import Blocklists
-
-if TYPE_CHECKING:
-    from carom.engine import Engine
-    from sender.pacing import Pacing
-    from sender.resolver import Resolver
+from sender.pacing import Pacing
+from sender.resolver import Resolver
 
 log = structlog.get_logger()
 

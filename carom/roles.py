@@ -12,7 +12,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 import structlog
@@ -26,6 +25,7 @@ from carom.http_server import serve_http
 from carom.listening import listener
 from carom.metrics_app import metrics_app
 from carom.processes import keep
+from carom.role import Role
 from carom.settings.units import Endpoint
 from carom.submitting import submission
 from carom.web import create_app
@@ -34,15 +34,6 @@ log = structlog.get_logger()
 
 GRACE = 20.0
 """Seconds in which what is under way may end when a process stops."""
-
-
-class Role(StrEnum):
-    SENDER = "sender"
-    INGEST = "ingest"
-    API = "api"
-
-
-ALL = frozenset(Role)
 
 
 @dataclass(slots=True)

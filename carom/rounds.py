@@ -9,20 +9,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Coroutine
-from typing import TYPE_CHECKING
 
 import structlog
 
 from analysis import examined
 from analysis.duties import Duty
 from analysis.examined import Examined
+from carom.engine import Engine
 from carom.errors import SettingsError
 from carom.examining import Findings, examination
 from carom.settings import Settings
 from sender.doctor.finding import as_json, worst
-
-if TYPE_CHECKING:
-    from carom.engine import Engine
 
 log = structlog.get_logger()
 

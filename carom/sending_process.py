@@ -21,10 +21,11 @@ from analysis.added_up import Told
 from analysis.providers import PROVIDERS
 from analysis.store import StoreUnavailable
 from carom import logs
+from carom.assembly import build
 from carom.chores import chores
-from carom.engine import Engine, build
+from carom.engine import Engine
 from carom.processes import MOST_NEWS, SIZE
-from carom.roles import Role
+from carom.role import Role
 from carom.runtime import run
 from carom.settings import Settings
 

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from analysis.address import address_hash
 from carom import logs
+from carom.assembly import build
 from carom.bench import stage
 from carom.bench.send import order
-from carom.engine import Engine, build
+from carom.engine import Engine
 from carom.settings import load
 from sender.submit import Recipient, submit
 

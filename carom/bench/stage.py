@@ -19,9 +19,11 @@ from pathlib import Path
 
 from analysis import keys
 from carom import setup
-from carom.engine import Engine, build
+from carom.assembly import build
+from carom.engine import Engine
 from carom.processes import keep
-from carom.roles import Role, running
+from carom.role import Role
+from carom.roles import running
 from carom.settings import Settings, load
 
 LOOPBACK = "127.0.0.1"

@@ -15,7 +15,8 @@ from analysis import keys
 from carom.bench import postfix, stage
 from carom.bench.figure import Figure, share
 from carom.bench.send import BODY, OCTETS, order
-from carom.roles import Role, running
+from carom.role import Role
+from carom.roles import running
 from carom.runtime import run
 
 MESSAGES = 4_000

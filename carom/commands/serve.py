@@ -14,10 +14,11 @@ import structlog
 import typer
 
 from carom import logs
+from carom.assembly import build
 from carom.commands import ConfigOption
-from carom.engine import build
 from carom.errors import CaromError, SettingsError, UsageError
-from carom.roles import ALL, Role, running
+from carom.role import ALL, Role
+from carom.roles import running
 from carom.runtime import run
 from carom.settings import Settings, load
 

@@ -32,12 +32,14 @@ from analysis.lifecycle import PENDING, State
 from analysis.lookup import accounts
 from analysis.sessions import Guest
 from carom import setup
+from carom.assembly import build
 from carom.demo import show
 from carom.demo.cast import addresses
 from carom.demo.sink import Sink, WriteBack
 from carom.demo.verdicts import draw_up
-from carom.engine import Engine, build
-from carom.roles import ALL, Bound, running
+from carom.engine import Engine
+from carom.role import ALL
+from carom.roles import Bound, running
 from carom.settings import Settings, load
 from ingest import inbox
 from sender.compose import Draft

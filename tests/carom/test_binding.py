@@ -11,7 +11,8 @@ import pytest
 from carom import engine
 from carom.binding import binding
 from carom.errors import CaromError
-from carom.roles import ALL, running
+from carom.role import ALL
+from carom.roles import running
 from carom.settings.units import parse_endpoint
 from tests.carom.web_peer import made
 

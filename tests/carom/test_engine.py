@@ -9,8 +9,8 @@ import pytest
 
 from analysis.lookup import accounts
 from analysis.store import StoreUnavailable
+from carom.assembly import build
 from carom.demo.letters import bounce
-from carom.engine import build
 from carom.listening import listener
 from carom.opening import ready_store, with_store
 from carom.settings import load

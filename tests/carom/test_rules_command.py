@@ -16,7 +16,7 @@ from analysis.radar import Sighting
 from analysis.reply import Reply, Stage
 from analysis.rulesource import RulebookSource
 from carom.__main__ import main
-from carom.engine import build
+from carom.assembly import build
 from carom.errors import SettingsError
 from carom.opening import with_store
 from carom.ruling import keep_rules

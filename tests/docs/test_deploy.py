@@ -17,7 +17,8 @@ import httpx2 as httpx
 import pytest
 import yaml
 
-from carom.roles import GRACE, Role
+from carom.role import Role
+from carom.roles import GRACE
 from carom.settings.keys import keys_below, variable
 from carom.settings.model import Settings
 from tests.dashboards import prometheus

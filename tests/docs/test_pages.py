@@ -11,8 +11,8 @@ import pytest
 
 from analysis.lifecycle import State
 from carom import setup
+from carom.assembly import build
 from carom.cli import COMMANDS, GROUPS
-from carom.engine import build
 from carom.settings import load
 from carom.settings.keys import keys_below, variable
 from carom.settings.model import Settings

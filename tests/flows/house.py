@@ -29,8 +29,10 @@ from sqlalchemy import Connection, select
 
 from analysis.schema import deliveries, events, raw_inbound, reports, suppressions
 from carom import logs, setup
-from carom.engine import Engine, build
-from carom.roles import ALL, Bound, running
+from carom.assembly import build
+from carom.engine import Engine
+from carom.role import ALL
+from carom.roles import Bound, running
 from carom.settings import Settings, load
 from ingest import inbox
 from tests import moulds

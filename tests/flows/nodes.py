@@ -20,7 +20,8 @@ from pathlib import Path
 
 from analysis.address import parse, parse_mailbox
 from analysis.lookup import accounts
-from carom.engine import Engine, build
+from carom.assembly import build
+from carom.engine import Engine
 from carom.settings import load
 from sender import leases
 from sender.compose import Draft
