@@ -43,15 +43,23 @@ def missing() -> str | None:
 class Prometheus(Server):
     """Scrapes `target` (host:port) as job carom and evaluates our rules, every second."""
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str = "") -> None:
         super().__init__()
         self.port = free_port()
         self._target = target
+        self.url = f"http://{LOOPBACK}:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
 
-    def query(self, promql: str) -> list[dict[str, Any]]:
-        """The instant vector that a query yields now."""
-        result: list[dict[str, Any]] = self._get("query", query=promql)["result"]
+    def query(self, promql: str, at: float | None = None) -> list[dict[str, Any]]:
+        """The instant vector that a query yields now, or at a time in Unix seconds."""
+        when = {} if at is None else {"time": f"{at}"}
+        result: list[dict[str, Any]] = self._get("query", query=promql, **when)["result"]
+        return result
+
+    def over(self, promql: str, since: float, until: float, step: float) -> list[dict[str, Any]]:
+        """The range vector of a query, a value each `step` seconds."""
+        span = {"start": f"{since}", "end": f"{until}", "step": f"{step}"}
+        result: list[dict[str, Any]] = self._get("query_range", query=promql, **span)["result"]
         return result
 
     def rules(self) -> list[dict[str, Any]]:
@@ -59,7 +67,7 @@ class Prometheus(Server):
         return [rule for group in self._get("rules")["groups"] for rule in group["rules"]]
 
     def _get(self, call: str, **arguments: str) -> dict[str, Any]:
-        url = f"http://{LOOPBACK}:{self.port}/api/v1/{call}?{urlencode(arguments)}"
+        url = f"{self.url}/api/v1/{call}?{urlencode(arguments)}"
         try:
             with _direct.open(url, timeout=60) as answer:
                 data: dict[str, Any] = json.load(answer)["data"]
@@ -72,12 +80,15 @@ class Prometheus(Server):
             text = path.read_text(encoding="utf-8").replace("127.0.0.1:9825", self._target)
             quick = text.replace(": 15s", ": 1s").replace("interval: 2m", "interval: 1s")
             (self.home / path.name).write_text(quick, encoding="utf-8")
+        self._launch(self.home / "data")
+
+    def _launch(self, data: Path) -> None:
         with (self.home / "log").open("wb") as log:
             self._process = subprocess.Popen(
                 [
                     str(program("prometheus")),
                     f"--config.file={self.home}/prometheus.yml",
-                    f"--storage.tsdb.path={self.home}/data",
+                    f"--storage.tsdb.path={data}",
                     f"--web.listen-address={LOOPBACK}:{self.port}",
                 ],
                 stdin=subprocess.DEVNULL,
@@ -95,7 +106,7 @@ class Prometheus(Server):
 
     def _ready(self) -> bool:
         try:
-            with _direct.open(f"http://{LOOPBACK}:{self.port}/-/ready", timeout=60) as answer:
+            with _direct.open(f"{self.url}/-/ready", timeout=60) as answer:
                 return bool(answer.status == 200)
         except OSError:  # refused, or 503 while it opens its storage
             return False

@@ -1,234 +1,180 @@
-"""A scripted day: a whole Carom, real SMTP, and the shipped alerts over what it exposed.
+"""A scripted day: Carom lives it, Prometheus has seen it, and every panel is held to the tables.
 
-The clock is moved on by a minute after each minute's mail, so that every window is as long as in
-life; promtool then evaluates our rules and alerts over the scrapes, minute by minute.
+The day's scrapes and, a week before them, what the tables say of the same day stand in one
+Prometheus, under our own recording rules.  Every query of every dashboard is asked twice, now and a
+week ago; the answers may differ by 1 %.  Alerts are those that the shipped file gives.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import subprocess
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from pathlib import Path
 
-import aiosmtplib
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import Connection, func, select
 
-from analysis.lookup import accounts
-from analysis.schema import attempts, deliveries, suppressions
-from carom import reputation
-from carom.demo.sink import Sink
-from tests.dashboards import queries
-from tests.flows.house import House, carom_house, until
-from tests.servers import LOOPBACK, free_port
+from tests.dashboards import facts, history, queries
+from tests.dashboards.history import Fired, History
+from tests.dashboards.living import MINUTE, SCRAPED, STEP, Day, Phase, lived
+from tests.dashboards.prometheus import Prometheus
+from tests.dashboards.queries import Query
+from tests.dashboards.rule_files import read_rules
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(1_800)]
 
-MINUTE = 60.0
+WEEK = 7 * 86_400.0
+IN_TIME = 5 * MINUTE
 
-
-@dataclass(frozen=True, slots=True)
-class Phase:
-    """`found`: alerts that must fire, and how many minutes after the beginning at most."""
-
-    name: str
-    begins: int
-    ends: int
-    roles: Mapping[str, str] = field(default_factory=dict)  # provider -> role of half its mail
-    found: Mapping[str, int] = field(default_factory=dict)
-
-
-DAY = (
-    Phase("ordinary mail", 0, 40),
-    Phase(
-        "gmail blocks us",
-        40,
-        55,
-        {"gmail.com": "block"},
-        {"ProviderRefusesUs": 5, "DeliveryRatioLow": 8, "IncidentOpen": 5},
-    ),
-    Phase("mailboxes are full", 80, 95, {"yahoo.com": "full"}),
-    Phase("a complaint wave", 115, 125, {"yahoo.com": "angry"}, {"ComplaintRatioHigh": 5}),
+BLOCKED = frozenset({"ProviderRefusesUs", "DeliveryRatioLow", "IncidentOpen"})
+SHORT = (
+    Phase("gmail blocks us", 14, 20.5, {"gmail.com": "block"}, found=BLOCKED),
+    Phase("the bounce MX is dead", 14, 20.5, found=frozenset({"BounceLoopDead"}), deaf=True),
 )
-LENGTH = 128
-MORNING = 58  # minutes of the short form: ordinary mail, and the first fault
-GROUPS = [
-    "carom-ratios",
-    "carom-day",
-    "carom-process",
-    "carom-queue",
-    "carom-delivery",
-    "carom-reputation",
-    "carom-inbox",
-    "carom-inbound",
-]
-EACH = 6  # messages a minute to each provider
-PROVIDERS = ("gmail.com", "yahoo.com")
+LONG = (
+    Phase("gmail blocks us", 30, 45, {"gmail.com": "block"}, found=BLOCKED),
+    Phase(
+        "mailboxes are full",
+        75,
+        90,
+        {"yahoo.com": "full"},
+        found=frozenset({"MailboxesFullHigh"}),
+    ),
+    Phase(
+        "a complaint wave",
+        115,
+        125,
+        {"yahoo.com": "angry"},
+        found=frozenset({"ComplaintRatioHigh"}),
+        along=frozenset({"IncidentOpen"}),
+    ),
+    Phase("the bounce MX is dead", 155, 170, found=frozenset({"BounceLoopDead"}), deaf=True),
+)
+SHORT_LASTS, LONG_LASTS = 20.5, 185.0  # minutes
 
-
-class Ahead:
-    by = 0.0
-
-    def __call__(self) -> float:
-        return time.time() + self.by
-
-
-@dataclass(slots=True)
-class Scrapes:
-    """Series -> its value at each minute; `_`: it was not there."""
-
-    series: dict[str, list[str]] = field(default_factory=dict)
-    length: int = 0
-
-    def add(self, text: str) -> None:
-        for family in text_string_to_metric_families(text):
-            for sample in family.samples:
-                if sample.name.startswith("carom_") and not sample.name.endswith("_bucket"):
-                    labels = ",".join(f"{k}={json.dumps(v)}" for k, v in sample.labels.items())
-                    name = f"{sample.name}{{{labels}}}"
-                    values = self.series.setdefault(name, ["_"] * self.length)
-                    values.append(f"{sample.value:.10g}")
-        self.length += 1
-        for values in self.series.values():
-            values.extend(["_"] * (self.length - len(values)))
-
-    def last(self, name: str, **labels: str) -> float:
-        """Sum of a family's series with these labels, at the end."""
-        wanted = [f"{key}={json.dumps(value)}" for key, value in labels.items()]
-        return sum(
-            float(values[-1])
-            for series, values in self.series.items()
-            if series.startswith(f"{name}{{") and all(part in series for part in wanted)
-        )
-
-
-@asynccontextmanager
-async def lived(folder: Path, length: int) -> AsyncIterator[tuple[House, Scrapes]]:
-    """A Carom after so many minutes of the day, and what Prometheus would have scraped in it."""
-    clock, scrapes = Ahead(), Scrapes()
-    async with _world(folder, clock) as (carom, sink):
-        for minute in range(length):
-            phase = next((p for p in DAY if p.begins <= minute < p.ends), None)
-            await _minute(carom, sink, minute, phase)
-            scrapes.add(await carom.metrics())
-            clock.by += MINUTE
-        yield carom, scrapes
-
-
-@asynccontextmanager
-async def _world(folder: Path, clock: Ahead) -> AsyncIterator[tuple[House, Sink]]:
-    listener = free_port()
-
-    async def write_back(to: str, letter: bytes) -> None:
-        async with aiosmtplib.SMTP(hostname=LOOPBACK, port=listener) as post:
-            await post.sendmail("", [to], letter)
-
-    sink = Sink(write_back)
-    port = await sink.start()
-    url = f"sqlite:///{folder / 'carom.db'}"
-    async with carom_house(folder, url, mx=port, ingest=listener, clock=clock) as carom:
-        yield carom, sink
-        await sink.close()
-
-
-async def _minute(carom: House, sink: Sink, minute: int, phase: Phase | None) -> None:
-    """The mail of a minute, with all that comes back of it; then Carom's own rounds."""
-    await carom.submit_each(_people(minute, phase))
-    engine = carom.engine
-
-    async def settled() -> bool:
-        states = await engine.store.read(accounts)
-        return not (sink.writing or states["queued"] or states["sending"])
-
-    await until(settled)
-    await carom.all_read()
-    await engine.counting.tallying.write(engine.store)
-    [judge] = [d for d in reputation.duties(engine) if d.name == "incidents"]
-    await judge.do(engine.clock())
-
-
-def _people(minute: int, phase: Phase | None) -> list[str]:
-    found = []
-    for domain in PROVIDERS:
-        for n in range(EACH):
-            role = "grey" if n == 1 and minute % 2 else "ok"
-            if n == 2 and minute % 12 == 0:
-                role = "nobody"
-            if phase is not None and domain in phase.roles and n < EACH // 2:
-                role = phase.roles[domain]
-            found.append(f"{role}.{minute}.{n}@{domain}")
-    return found
+UNTOLD = {
+    "up", "scrape_duration_seconds", "ALERTS",  # Prometheus' own
+    "process_cpu_seconds_total", "process_resident_memory_bytes",
+    "process_open_fds", "process_max_fds",
+    "carom_inbound_refused_total",  # what is refused leaves no trace
+    "carom_tls_sessions_total",  # the policy of a session is not kept
+    "carom_queue_oldest_seconds", "carom_sites_suspended", "carom_routes_out",  # gone when over
+    "carom_inbound_unread",
+    # not lived in this day; tests/dashboards/test_prometheus.py has them
+    "carom_bounce_loop_late_seconds", "carom_suppressions_held", "carom_blocklisted",
+    "carom_reputation_samples", "carom_reputation_complaint_ratio",
+    "carom_reputation_limit_ratio", "carom_reputation_bounce_ratio",
+    "carom_doctor_check", "carom_doctor_last_run_timestamp_seconds",
+    "carom_webhook_deliveries_total", "carom_feedback_total", "carom_engagement_total",
+    "carom_inbox_placement_samples", "carom_inbox_placement_ratio",
+    "carom_inbox_placement_low", "carom_inbox_placement_high", "carom_inbox_seconds_bucket",
+    "carom_seed_authentication_total", "carom_seed_errors_total",
+    "carom_dmarc_messages_total", "carom_dmarc_unknown_sources",
+    "carom_tls_reported_sessions_total", "carom_aggregate_reports_total",
+}  # fmt: skip
+"""Metrics that the tables do not tell of, or the day had none of."""
 
 
 async def test_a_day_with_its_faults(
     promtool: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    """Every fault is found in time, nothing else fires, and the counters agree with the tables."""
-    length = LENGTH if request.config.getoption("--full") else MORNING
-    async with lived(tmp_path, length) as (carom, scrapes):
-        for result, outcome in (("accepted", "delivered"), ("refused", "bounced")):
-            for name in ("gmail", "yahoo"):
-                booked = await carom.books(lambda tx, r=result, n=name: _booked(tx, r, n))  # type: ignore[misc]
-                counted = scrapes.last("carom_deliveries_total", outcome=outcome, provider=name)
-                assert counted == booked, (outcome, name)
-        listed = await carom.books(
-            lambda tx: tx.execute(select(func.count()).select_from(suppressions)).scalar_one()
-        )
-        assert scrapes.last("carom_suppressions") == listed
-    file = tmp_path / "day.yml"
-    file.write_text(
-        _story(scrapes, [phase for phase in DAY if phase.begins < length]), encoding="utf-8"
+    """Every fault is found in time, nothing else fires, and panels agree with the tables."""
+    full = request.config.getoption("--full")
+    script, lasts = (LONG, LONG_LASTS) if full else (SHORT, SHORT_LASTS)
+    start = (time.time() - 86_400) // 3_600 * 3_600
+    async with lived(tmp_path, start, script, lasts) as day:
+        told = await day.carom.books(lambda tx: facts.told_by(tx, day.times, **SCRAPED))
+        await asyncio.to_thread(_judge, tmp_path / "data", day, told, script)
+
+
+def _judge(data: Path, day: Day, told: history.Samples, script: tuple[Phase, ...]) -> None:
+    first, last = day.times[0], day.times[-1]
+    history.load(data, day.scrapes)
+    history.load(data, _a_week_before(told))
+    spans = [(first, last), (first - WEEK, last - WEEK)]
+    history.record(data, spans, STEP)
+    with History(data) as server:
+        alerts = history.fired(server, first, last, STEP)
+        _right_alerts(alerts, day.start, script)
+        ends = [day.start + phase.ends * MINUTE - 1 for phase in script]
+        _panels_agree(server, sorted({*(min(end, last) for end in ends), last}))
+    history.load(data, history.as_series(alerts))
+    with History(data) as server:
+        shown = 'max by (alertname) (ALERTS{alertstate="firing",service="carom"})'
+        during = server.query(shown, at=max(at for one in alerts for at in one.at))
+        assert {one["metric"]["alertname"] for one in during} <= {one.alert for one in alerts}
+        assert during
+
+
+def _a_week_before(told: history.Samples) -> history.Samples:
+    return history.Samples(
+        {name: [(at - WEEK, value) for at, value in values] for name, values in told.series.items()}
     )
-    command = [promtool, "test", "rules", str(file)]
-    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
-def _booked(tx: Connection, result: str, provider: str) -> int:
-    """Attempts in the tables that ended so."""
-    of = attempts.c.delivery_id == deliveries.c.id
-    found = select(func.count()).where(of, attempts.c.result == result)
-    return int(tx.execute(found.where(deliveries.c.provider == provider)).scalar_one())
+def _right_alerts(alerts: Iterable[Fired], start: float, script: tuple[Phase, ...]) -> None:
+    seen: dict[str, list[float]] = {}
+    for one in alerts:
+        seen.setdefault(one.alert, []).extend(one.at)
+    for phase in script:
+        begins = start + phase.begins * MINUTE
+        for name in phase.found:
+            after = min((at - begins for at in seen.get(name, []) if at >= begins), default=None)
+            assert after is not None, f"{phase.name}: {name} did not fire; {seen.keys()}"
+            assert after <= IN_TIME, f"{phase.name}: {name} fired after {after:.0f} s"
+    early = start + script[0].begins * MINUTE
+    for name, times in seen.items():
+        assert min(times) >= early, f"{name} fired in the normal part"
+        for at in times:
+            begun = [p for p in script if start + p.begins * MINUTE <= at]
+            # what a fault set off may last until its windows have passed
+            latest = max(phase.begins for phase in begun)
+            now = [p for p in begun if p.begins >= latest or at <= start + (p.ends + 25) * MINUTE]
+            allowed = frozenset().union(*(p.found | p.along for p in now))
+            assert name in allowed, f"{name} fired {(at - start) / MINUTE:.1f} minutes in"
 
 
-def _story(scrapes: Scrapes, day: Sequence[Phase]) -> str:
-    """The day as promtool's own test: what was scraped, and what must have fired when."""
-    firing = 'group by (alertname) (count_over_time(ALERTS{{alertstate="firing"}}[{0}m]))'
-    checks = []
-    for at, phase in enumerate(day):
-        until_ = day[at + 1].begins if at + 1 < len(day) else scrapes.length - 1
-        checks.append((firing.format(until_ - phase.begins), until_, sorted(phase.found)))
-        for name, minutes in phase.found.items():
-            asked = f'group by (alertname) (ALERTS{{alertstate="firing",alertname="{name}"}})'
-            checks.append((asked, phase.begins + minutes, [name]))
-    story = {
-        "rule_files": [str(queries.RULES), str(queries.ALERTS)],
-        "evaluation_interval": "1m",
-        "group_eval_order": GROUPS,
-        "tests": [
-            {
-                "interval": "1m",
-                "input_series": [
-                    {"series": 'up{job="carom"}', "values": f"1x{scrapes.length}"},
-                    *({"series": s, "values": " ".join(v)} for s, v in scrapes.series.items()),
-                ],
-                "promql_expr_test": [
-                    {
-                        "expr": asked,
-                        "eval_time": f"{at}m",
-                        "exp_samples": [
-                            {"labels": f'{{alertname="{n}"}}', "value": 1} for n in names
-                        ],
-                    }
-                    for asked, at, names in checks
-                ],
-            }
-        ],
+def _panels_agree(server: Prometheus, instants: list[float]) -> None:
+    recorded = {rule.record: rule.expr for rule in read_rules(queries.RULES)}
+    compared, apart = 0, []
+    for query in queries.panel_queries(interval="10m"):
+        asked = _sources(query.promql, recorded)
+        if asked & UNTOLD:
+            assert asked - UNTOLD <= facts.COUNTED | facts.READ, query.where
+            continue
+        compared += 1
+        for at in instants:
+            apart += _apart(server, query, at)
+    assert not apart, "\n".join(apart)
+    assert compared >= 50
+
+
+def _sources(promql: str, recorded: dict[str, str]) -> set[str]:
+    """The metrics that a query goes back to."""
+    found: set[str] = set()
+    for name in queries.metrics_and_labels(promql):
+        found |= _sources(recorded[name], recorded) if name in recorded else {name}
+    return found
+
+
+def _apart(server: Prometheus, query: Query, at: float) -> list[str]:
+    """Where what was scraped and what the tables tell differ by more than 1 %."""
+    promql = query.promql.replace(" offset 1w", "").replace(" offset 1d", " offset 10m")
+    scraped, told = (_values(server, promql, when) for when in (at, at - WEEK))
+    return [
+        f"{query.where} {dict(labels)}: {scraped.get(labels, 0)} of {told.get(labels, 0)}"
+        for labels in scraped.keys() | told.keys()
+        if not _near(scraped.get(labels, 0.0), told.get(labels, 0.0))
+    ]
+
+
+def _near(scraped: float, told: float) -> bool:
+    return abs(scraped - told) <= 0.01 * abs(told) + 1e-9
+
+
+def _values(server: Prometheus, promql: str, at: float) -> dict[frozenset[tuple[str, str]], float]:
+    return {
+        frozenset(one["metric"].items()): float(one["value"][1])
+        for one in server.query(promql, at)
+        if one["value"][1] != "NaN"
     }
-    return json.dumps(story)  # which is YAML, too
