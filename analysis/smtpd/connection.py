@@ -245,6 +245,8 @@ class Connection(SMTP):
         self._unsaid += reply + b"\r\n"
         if self._grouped and b"\n" in self._reader._buffer:  # type: ignore[attr-defined]
             return
+        if self.transport.is_closing():  # uvloop would raise RuntimeError, as if we were at fault
+            raise ConnectionAbortedError("went before its answer")
         self._writer.write(self._unsaid)
         self._unsaid = b""
         await self._writer.drain()

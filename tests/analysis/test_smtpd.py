@@ -201,6 +201,28 @@ def test_starttls_works_on_uvloop_too(certificate: Certificate) -> None:
         assert runner.run(story()) == [True]
 
 
+def test_a_client_that_goes_before_its_answer_is_no_trouble_of_ours_on_uvloop_either() -> None:
+    async def story() -> Counter[str]:
+        async with serving() as at:
+            at.box.gate = asyncio.Event()
+            async with dial(at.port) as wire:
+                await envelope(wire)
+                await wire.say("DATA")
+                wire.write(b"x\r\n.\r\n")
+                await at.box.entered.wait()
+                [talk] = at.server._house.open
+                sock = wire.writer.get_extra_info("socket")
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            await talk.gone  # by a reset: a client that only has said all still gets its answer
+            at.box.gate.set()
+            await talk._handler_coroutine
+            assert at.box.contents == [b"x\r\n"]
+            return at.refused
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert not runner.run(story())
+
+
 async def test_tls_from_the_first_octet_and_auth_only_inside_it(certificate: Certificate) -> None:
     async with serving(tls=certificate.server, tls_at_once=True, auth=("PLAIN",)) as at:
 
