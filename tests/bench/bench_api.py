@@ -24,7 +24,7 @@ from typing import Any
 import uvloop
 
 from analysis.address import address_hash
-from carom import engine
+from carom import assembly
 from carom.http_server import serve_http
 from carom.web import create_app
 from tests.carom.web_peer import made
@@ -43,7 +43,7 @@ def serve(folder: Path, line: Connection) -> None:
 
     async def run() -> None:
         settings, key = made(folder)
-        async with await engine.build(settings) as parts:
+        async with await assembly.build(settings) as parts:
             fill(str(parts.store.url.database), line.recv())
             stop = asyncio.Event()
             loop = asyncio.get_running_loop()

@@ -16,7 +16,8 @@ from fastapi import FastAPI
 from analysis import keys, sessions
 from analysis.keys import NewKey
 from analysis.sessions import Guest
-from carom import engine
+from carom import assembly
+from carom.engine import Engine
 from carom.http_server import serve_http
 from carom.web import create_app
 from tests.carom.web_peer import URL, made
@@ -43,7 +44,7 @@ class Console:
     """The application, and a browser's cookies towards it."""
 
     app: FastAPI
-    engine: engine.Engine
+    engine: Engine
     clock: Clock
     key: str
     client: httpx2.AsyncClient
@@ -102,7 +103,7 @@ async def console(folder: Path, **environ: str) -> AsyncIterator[Console]:
     """The console of settings as `carom init` writes them, by ASGI, without a socket."""
     settings, key = made(folder, **environ)
     clock = Clock()
-    async with await engine.build(settings, clock=clock) as parts:
+    async with await assembly.build(settings, clock=clock) as parts:
         app = create_app(parts)
         transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
         async with httpx2.AsyncClient(transport=transport, base_url=URL) as client:

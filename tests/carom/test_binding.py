@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from carom import engine
+from carom import assembly
 from carom.binding import binding
 from carom.errors import CaromError
 from carom.role import ALL
@@ -51,7 +51,7 @@ async def test_each_port_of_the_service_is_told_by_its_setting(
     with socket.create_server(("127.0.0.1", 0)) as taken:
         where = f"127.0.0.1:{taken.getsockname()[1]}"
         settings, _ = made(tmp_path, **free | {f"CAROM_{section}__{name}".upper(): where})
-        async with await engine.build(settings) as parts:
+        async with await assembly.build(settings) as parts:
             with pytest.raises(CaromError) as caught:
                 async with running(parts, ALL):
                     pytest.fail("a port was bound twice")

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from carom import engine
+from carom import assembly
 from carom.web import create_app
 from tests.carom.web_peer import URL, made
 
@@ -34,7 +34,7 @@ async def test_a_printed_link_lets_in_once_with_its_scopes(tmp_path: Path) -> No
     link = printed.stdout.strip()
     assert link.startswith("http://127.0.0.1:8025/console/link/")
     path = link.removeprefix("http://127.0.0.1:8025")
-    async with await engine.build(settings) as parts:
+    async with await assembly.build(settings) as parts:
         transport = httpx2.ASGITransport(create_app(parts))
         async with httpx2.AsyncClient(transport=transport, base_url=URL) as browser:
             assert (await browser.get(path)).headers["location"] == "/console"

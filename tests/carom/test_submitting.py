@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from analysis import keys
-from carom import engine
+from carom import assembly
 from carom.errors import SettingsError
+from carom.settings import Settings
 from carom.submitting import submission
 from tests.carom.web_peer import made
 from tests.storing import entry, suppressed
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.anyio
 HOST = "127.0.0.1"
 
 
-def settings_of(folder: Path, **more: str) -> engine.Settings:
+def settings_of(folder: Path, **more: str) -> Settings:
     url = f"sqlite:///{folder / 'carom.db'}"
     place = {"CAROM_DATABASE__URL": url, "CAROM_SUBMISSION__LISTEN": f"{HOST}:0"}
     return made(folder / "set-up", **place, **more)[0]
@@ -38,14 +39,14 @@ async def test_a_certificate_that_is_missing_is_named(
     tmp_path: Path, more: dict[str, str], words: str
 ) -> None:
     settings = settings_of(tmp_path, **{f"CAROM_SUBMISSION__{k}": v for k, v in more.items()})
-    async with await engine.build(settings) as parts:
+    async with await assembly.build(settings) as parts:
         with pytest.raises(SettingsError, match=words):
             submission(parts)
 
 
 async def test_loopback_needs_tls_too_where_the_setting_says_so(tmp_path: Path) -> None:
     no = {"CAROM_SUBMISSION__ALLOW_PLAINTEXT_AUTH_ON_LOOPBACK": "false"}
-    async with await engine.build(settings_of(tmp_path, **no)) as parts:
+    async with await assembly.build(settings_of(tmp_path, **no)) as parts:
         desk = submission(parts)
         port, tls_port = await desk.start()
 
@@ -60,7 +61,7 @@ async def test_loopback_needs_tls_too_where_the_setting_says_so(tmp_path: Path) 
 
 
 async def test_keys_of_the_database_come_in_and_withheld_sends_are_counted(tmp_path: Path) -> None:
-    async with await engine.build(settings_of(tmp_path)) as parts:
+    async with await assembly.build(settings_of(tmp_path)) as parts:
         new = keys.make("app", ["send"], lambda n: b"\7" * n)
         await parts.store.write(lambda tx: keys.add(tx, new.key, now=0.0))
         await suppressed(parts.store, entry("gone@example.net"))

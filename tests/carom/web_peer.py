@@ -12,7 +12,8 @@ import httpx2
 from fastapi import FastAPI
 from sqlalchemy import Connection
 
-from carom import engine, setup
+from carom import assembly, setup
+from carom.engine import Engine
 from carom.settings import load
 from carom.web import create_app
 from tests import moulds
@@ -29,7 +30,7 @@ class Web:
 
     client: httpx2.AsyncClient
     app: FastAPI
-    engine: engine.Engine
+    engine: Engine
     key: str
 
     async def post(self, path: str, body: Any, headers: Any = None) -> httpx2.Response:
@@ -62,7 +63,7 @@ async def web(folder: Path, **environ: str) -> AsyncIterator[Web]:
     Every answer is held against the OpenAPI document.
     """
     settings, key = made(folder, **environ)
-    async with await engine.build(settings) as parts:
+    async with await assembly.build(settings) as parts:
         app = create_app(parts)
         async with httpx2.AsyncClient(
             transport=Conforming(app), base_url=URL, headers={"Authorization": f"Bearer {key}"}
