@@ -26,7 +26,7 @@ from tests.storing import until
 
 DOCS = Path(__file__).parents[2] / "docs/rules.md"
 BLOCKS = re.findall(r"^```toml\n(.*?)^```", DOCS.read_text("utf-8"), re.MULTILINE | re.DOTALL)
-MOON = Reply(550, None, "the moon of <ann@example.net> is full at 12", Stage.RCPT, "qq")
+MOON = Reply(550, None, "the moon of <ann@example.net> is blue at 12", Stage.RCPT, "qq")
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_a_drafted_rule_is_filled_in_checked_and_in_force(
     left = capfd.readouterr().out
     assert "quite something else" in left
     assert "moon" not in left
-    reply = "550 the moon of <bob@example.org> is full at 9"
+    reply = "550 the moon of <bob@example.org> is blue at 9"
     assert main(["classify", "--config", str(config), "--reply", reply, "--json"]) == 0
     told = '"category":"unknown"'  # the rule is for qq, and nobody says that this is qq
     assert told in capfd.readouterr().out
