@@ -17,6 +17,7 @@ from sqlalchemy import Connection, func, insert, select
 from analysis import links, retention
 from analysis.address import address_hash
 from analysis.facts import Arrival, Kind, Reading
+from analysis.ids import first_id
 from analysis.ledger import enter
 from analysis.retention import Keep
 from analysis.schema import audit, deliveries, events, messages, unsubscribe_links
@@ -35,7 +36,7 @@ ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 
 
 def _id(number: int) -> str:
-    return str(retention.before(NOW))[:10] + f"{number:016d}"
+    return first_id(NOW)[:10] + f"{number:016d}"
 
 
 def written(tx: Connection) -> None:
