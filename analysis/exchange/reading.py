@@ -95,7 +95,10 @@ def _is_document(start: str) -> bool:
 
 def _headings(head: str, dialect: Dialect | None) -> list[str] | None:
     """Names for a CSV that begins with an address at once, where a dialect writes such files."""
-    first = next(csv.reader([head.partition("\n")[0]]), [])
+    try:
+        first = next(csv.reader([head.partition("\n")[0]]), [])
+    except csv.Error:
+        return None  # it is told as a refusal, once rows are read
     for one in DIALECTS if dialect is None else (dialect,):
         if one.bare and len(first) == len(one.bare) and "@" in first[0]:
             return list(one.bare)

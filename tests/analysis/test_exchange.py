@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from analysis.address import address_hash
@@ -110,6 +110,7 @@ def test_columns_must_be_named() -> None:
     kind=st.sampled_from(FORMATS),
     start=st.sampled_from([b"address\n", b"[", b'{"a":[', b"EmailAddress,Reason\n", b""]),
 )
+@example(content=b"a\rb", kind="csv", start=b"")
 def test_any_octets_are_read_or_refused(content: bytes, kind: str, start: bytes) -> None:
     for one in read_all(start + content, kind):
         assert isinstance(one, Suppression | Refusal)

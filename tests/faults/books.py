@@ -51,7 +51,8 @@ def _told_once(tx: Connection) -> None:
     seen = {(row.delivery_id, row.kind): int(row.times) for row in tx.execute(told)}
     assert not {what: times for what, times in seen.items() if times > 1}, "told twice"
     ends = select(deliveries.c.id, deliveries.c.state).where(
-        deliveries.c.state.in_([state.value for state in (State.DELIVERED, *FINAL)])
+        deliveries.c.state.in_([state.value for state in (State.DELIVERED, *FINAL)]),
+        deliveries.c.probe.is_(None),  # a canary's end is nobody's news
     )
     silent = [row for row in tx.execute(ends) if (row.id, _ENDINGS[State(row.state)]) not in seen]
     assert not silent, f"{len(silent)} ended and nobody was told: {silent[:3]}"
