@@ -30,6 +30,8 @@ from carom.sending import unsubscribing
 log = structlog.get_logger()
 
 TIDY_EVERY = 600.0
+PAUSE = 1.0
+"""Seconds between sweeps that take their fill: others must get at the writer in between."""
 MAKE_EVERY = 3_600.0
 
 Loop = Coroutine[None, None, None]
@@ -73,20 +75,18 @@ async def _make_days(engine: Engine, now: float) -> None:
 async def _tidy(engine: Engine, stop: asyncio.Event) -> None:
     """Forget what is old; any node may do it at any time."""
     keep = replace(engine.settings.retention.keep(), linked=unsubscribing(engine.settings))
-    pause = TIDY_EVERY
+    more = False  # the last sweep took its fill
     while not stop.is_set():
         now = engine.clock()
         try:
-            if pause == TIDY_EVERY:
+            if not more:
                 await _drop_days(engine, keep, now)
-            pause = TIDY_EVERY
-            if await engine.store.write(lambda tx, now=now: sweep(tx, keep, now=now)):  # type: ignore[misc]
-                pause = 1.0  # there may be more; others must get at the writer in between
+            more = bool(await engine.store.write(partial(sweep, keep=keep, now=now)))
         except StoreUnavailable as error:
             log.warning("tidying waits: the database is unavailable", error=str(error))
-            pause = TIDY_EVERY
+            more = False
         try:
-            async with asyncio.timeout(pause):
+            async with asyncio.timeout(PAUSE if more else TIDY_EVERY):
                 await stop.wait()
         except TimeoutError:
             continue
