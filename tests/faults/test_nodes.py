@@ -15,7 +15,7 @@ from analysis.schema import attempts, pacing_nodes
 from analysis.store import Store
 from tests.amounts import Amount
 from tests.flows.house import until
-from tests.flows.nodes import PATIENCE, nodes
+from tests.flows.nodes import PATIENCE, Cluster, nodes
 from tests.peers.counting_sink import CountingSink
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(900)]
@@ -48,11 +48,7 @@ async def test_nodes_that_slept_past_their_lease_send_and_write_nothing(
         nodes(tmp_path, postgres_url, mx=sink.port, count=2, **PATIENT) as cluster,
     ):
         for turn in range(times):
-            sink.go.clear()
-            await cluster.submit(to_all(f"turn{turn}", 2 * EACH))
-            promised += 2 * EACH
-            await cluster.all_hold()
-            await _is(lambda: sink.asked >= 2 * EACH)
+            promised += await _all_before_the_dot(cluster, sink, turn)
             cluster.signal(turn % 2, signal.SIGSTOP)
             sink.go.set()
             await cluster.delivered(promised)  # the other has taken over what the sleeper held
@@ -70,6 +66,15 @@ async def test_nodes_that_slept_past_their_lease_send_and_write_nothing(
         f"{times} x SIGSTOP past the lease, two processes: {taken_over} taken over, "
         "stale writes 0, copies after the lease 0"
     )
+
+
+async def _all_before_the_dot(cluster: Cluster, sink: CountingSink, turn: int) -> int:
+    """Mail for both nodes, which each holds before a sink that keeps quiet; how much it is."""
+    sink.go.clear()
+    await cluster.submit(to_all(f"turn{turn}", 2 * EACH))
+    await cluster.all_hold()
+    await _is(lambda: sink.asked >= 2 * EACH)
+    return 2 * EACH
 
 
 async def _stale(store: Store) -> int:
@@ -95,11 +100,7 @@ async def test_the_work_of_a_killed_node_is_taken_over(
         nodes(tmp_path, postgres_url, mx=sink.port, count=2, **PATIENT) as cluster,
     ):
         for turn in range(times):
-            sink.go.clear()
-            await cluster.submit(to_all(f"turn{turn}", 2 * EACH))
-            promised += 2 * EACH
-            await cluster.all_hold()
-            await _is(lambda: sink.asked >= 2 * EACH)
+            promised += await _all_before_the_dot(cluster, sink, turn)
             dies = len(cluster.processes) - 1
             cluster.signal(dies, signal.SIGKILL)
             began = loop.time()

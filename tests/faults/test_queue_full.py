@@ -10,8 +10,8 @@ from collections.abc import Callable
 import pytest
 
 from carom.bench import stage
+from tests.amounts import Amount
 from tests.faults import full_queue
-from tests.faults.conftest import Amount
 
 pytestmark = [pytest.mark.postfix, pytest.mark.timeout(3_000)]
 
