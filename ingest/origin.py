@@ -53,6 +53,7 @@ _ANSWER = re.compile(
     r"\s{0,5}(?:\[[^\[\]]{1,60}\]\s{0,3})?(re|fwd?|aw|wg|tr|sv|rv|enc|\u8f6c\u53d1|\u56de\u590d|答复)\s{0,3}[:\uff1a]",
     re.IGNORECASE,
 )
+_FORWARD = frozenset({"fw", "fwd", "wg", "tr", "rv", "enc", "\u8f6c\u53d1"})
 _BY_HAND = frozenset(
     {
         *("in-reply-to", "references", "user-agent", "thread-topic", "thread-index"),
@@ -162,6 +163,12 @@ def is_status_report(mail: Mail) -> bool:
 def is_answer(mail: Mail) -> bool:
     """Whether the subject answers or passes on an earlier message."""
     return _ANSWER.match(mail.headers.word("subject")) is not None
+
+
+def is_forwarded(mail: Mail) -> bool:
+    """Whether the subject passes an earlier message on, rather than answers it."""
+    answer = _ANSWER.match(mail.headers.word("subject"))
+    return answer is not None and answer[1].lower() in _FORWARD
 
 
 def is_passed_on(mail: Mail) -> bool:

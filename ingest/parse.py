@@ -38,6 +38,7 @@ from ingest.origin import (
     is_surely_from_system,
     is_to_many,
 )
+from ingest.passed_on import read_passed_on
 from ingest.sns import read_event
 from ingest.wording import DELAY_SUBJECT, FAILED, GIVEN_UP, OPENING, SUCCEEDED, WAITING
 from sender.tokens import find_token
@@ -74,15 +75,29 @@ def _read(mail: Mail, rulebook: Rulebook) -> Reading:
     complaint = read_complaint(mail)
     if complaint is not None:
         return complaint
+    if (report := read_passed_on(mail)) is not None:
+        return _passed_on(report, rulebook)
     notice = Notice(mail)
     if (event := read_event(mail)) is not None:
         return _event_reading(*event, notice, rulebook)
-    reading = _status_report(notice, rulebook)
+    return _report(notice, rulebook) or Reading(_quiet(mail))
+
+
+def _report(notice: Notice, rulebook: Rulebook) -> Reading | None:
+    reading = _status_report(notice, rulebook) or _prose(notice, rulebook)
     if reading is None:
-        reading = _prose(notice, rulebook)
-    if reading is None:
-        return Reading(_quiet(mail))
+        return None
     return replace(reading, message_id=clean(notice.returned.get("message-id"), 500) or None)
+
+
+def _passed_on(report: Mail, rulebook: Rulebook) -> Reading:
+    """What a person handed over: as the report says, but by itself enough to suppress nobody."""
+    reading = _report(Notice(report), rulebook) or Reading(Kind.NORMAL)
+    return replace(reading, recipients=tuple(map(_without_suppression, reading.recipients)))
+
+
+def _without_suppression(found: ReportedRecipient) -> ReportedRecipient:
+    return replace(found, verdict=replace(found.verdict, suppress=False))
 
 
 def _event_reading(
@@ -161,7 +176,7 @@ def _nameless(notice: Notice, rulebook: Rulebook) -> Reading:
     """A failure of somebody whom only the token knows.  Whole pages are judged here, with what is
     boilerplate in them, so it is never enough to stop writing."""
     found = judge(Finding(""), rulebook, notice)
-    return Reading(Kind.BOUNCE, (replace(found, verdict=replace(found.verdict, suppress=False)),))
+    return Reading(Kind.BOUNCE, (_without_suppression(found),))
 
 
 def _told(notice: Notice) -> list[Finding] | None:
