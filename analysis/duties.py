@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import structlog
 from sqlalchemy import Connection, or_, update
 
+from analysis.pause import pause
 from analysis.schema import duties
 from analysis.store import Store, StoreUnavailable, insert_once
 
@@ -61,8 +62,4 @@ async def serve(
             log.warning(
                 "a duty waits: the database is unavailable", duty=duty.name, error=str(error)
             )
-        try:
-            async with asyncio.timeout(duty.every / 4):
-                await stop.wait()
-        except TimeoutError:
-            continue
+        await pause(stop, duty.every / 4)

@@ -22,6 +22,7 @@ from typing import Protocol, TypeVar
 import structlog
 from sqlalchemy import Connection, text
 
+from analysis.pause import pause
 from analysis.store import Store, StoreUnavailable, Work
 
 log = structlog.get_logger()
@@ -124,11 +125,7 @@ class Replicas:
         """Look four times in the time that an answer may be behind, until `stop`."""
         while not stop.is_set():
             await self.look()
-            try:
-                async with asyncio.timeout(self._lag / 4):
-                    await stop.wait()
-            except TimeoutError:
-                continue
+            await pause(stop, self._lag / 4)
 
     async def close(self) -> None:
         for standby in self._standbys:

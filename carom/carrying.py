@@ -9,6 +9,7 @@ import structlog
 
 from analysis.counters import keep, take_over
 from analysis.metrics import Metrics
+from analysis.pause import pause
 from analysis.store import Store, StoreUnavailable
 from carom.node import Node
 
@@ -44,11 +45,7 @@ class Carrying:
                 await self.write()
             except StoreUnavailable as error:
                 log.warning("counters wait: the database is unavailable", error=str(error))
-            try:
-                async with asyncio.timeout(EVERY):
-                    await stop.wait()
-            except TimeoutError:
-                continue
+            await pause(stop, EVERY)
 
     async def put_down(self) -> None:
         """Write the last of them, when nothing counts any more."""

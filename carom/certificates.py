@@ -14,6 +14,7 @@ from pathlib import Path
 
 import structlog
 
+from analysis.pause import pause
 from carom.errors import SettingsError
 from carom.settings.listeners import Tls
 
@@ -66,11 +67,7 @@ class Certificates:
         while not stop.is_set():
             for section in await asyncio.to_thread(self.renew):
                 log.info("certificate renewed", listener=section)
-            try:
-                async with asyncio.timeout(LOOK_EVERY):
-                    await stop.wait()
-            except TimeoutError:
-                continue
+            await pause(stop, LOOK_EVERY)
 
 
 def _renewed(one: _Followed) -> bool:

@@ -15,6 +15,7 @@ import structlog
 
 from analysis import days, duties
 from analysis.duties import Duty
+from analysis.pause import pause
 from analysis.retention import Keep, drop_day, sweep
 from analysis.store import StoreUnavailable
 from carom import hooking, placing, rounds
@@ -85,11 +86,7 @@ async def _tidy(engine: Engine, stop: asyncio.Event) -> None:
         except StoreUnavailable as error:
             log.warning("tidying waits: the database is unavailable", error=str(error))
             more = False
-        try:
-            async with asyncio.timeout(PAUSE if more else TIDY_EVERY):
-                await stop.wait()
-        except TimeoutError:
-            continue
+        await pause(stop, PAUSE if more else TIDY_EVERY)
 
 
 async def _drop_days(engine: Engine, keep: Keep, now: float) -> None:

@@ -26,6 +26,7 @@ from asyncio.subprocess import Process
 
 import structlog
 
+from analysis.pause import pause
 from carom.engine import Engine
 
 log = structlog.get_logger()
@@ -58,7 +59,7 @@ async def keep(engine: Engine, stop: asyncio.Event) -> None:
 
 async def _keep_one(engine: Engine, number: int, stop: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
-    pause = FIRST
+    wait = FIRST
     while not stop.is_set():
         began = loop.time()
         try:
@@ -68,13 +69,11 @@ async def _keep_one(engine: Engine, number: int, stop: asyncio.Event) -> None:
         engine.metrics.added.forget(number)
         if stop.is_set():
             return
-        pause = FIRST if loop.time() - began >= SETTLED else pause
-        log.error("a sending process ended", process=number, how=how, again_in=pause)
+        wait = FIRST if loop.time() - began >= SETTLED else wait
+        log.error("a sending process ended", process=number, how=how, again_in=wait)
         await engine.worker.take_back()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(pause):
-                await stop.wait()
-        pause = min(pause * 2, LONGEST)
+        await pause(stop, wait)
+        wait = min(wait * 2, LONGEST)
 
 
 async def _live(engine: Engine, number: int, stop: asyncio.Event) -> int:

@@ -17,6 +17,7 @@ from analysis.destination import refusal
 from analysis.duties import Duty
 from analysis.incident_policy import Do, Policy, shipped
 from analysis.incidents import Change
+from analysis.pause import pause
 from analysis.store import Store, StoreUnavailable
 from carom.engine import Engine
 from carom.settings import Settings
@@ -134,11 +135,7 @@ async def keep_easing(
             pacing.ease(await store.read(lambda tx, now=now: incidents.factors(tx, policy, now)))  # type: ignore[misc]
         except StoreUnavailable as error:
             log.warning("pacing stays as it is: the database is unavailable", error=str(error))
-        try:
-            async with asyncio.timeout(EASE_EVERY):
-                await stop.wait()
-        except TimeoutError:
-            continue
+        await pause(stop, EASE_EVERY)
 
 
 def told(changes: Iterable[Change]) -> None:

@@ -10,6 +10,7 @@ import asyncio
 
 import structlog
 
+from analysis.pause import pause
 from analysis.rulefile import RuleError
 from analysis.rulesource import RulebookSource
 from carom.errors import SettingsError
@@ -41,8 +42,4 @@ async def keep_rules(
                 )
         except RuleError as error:
             log.warning("the rule file has changed but the old rules stay", error=str(error))
-        try:
-            async with asyncio.timeout(every):
-                await stop.wait()
-        except TimeoutError:
-            continue
+        await pause(stop, every)

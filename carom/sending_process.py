@@ -18,6 +18,7 @@ import sys
 import structlog
 
 from analysis.added_up import Told
+from analysis.pause import pause
 from analysis.providers import PROVIDERS
 from analysis.store import StoreUnavailable
 from carom import logs
@@ -79,9 +80,7 @@ async def _send(engine: Engine, news: News, stop: asyncio.Event) -> None:
         for loop in (engine.worker.serve(stop), *chores(engine, {Role.SENDER}, stop)):
             group.create_task(loop)
         while not stop.is_set():
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(TELL_EVERY):
-                    await stop.wait()
+            await pause(stop, TELL_EVERY)
             await news.tell()
     await news.tell()  # of what still came to its end
 

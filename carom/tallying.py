@@ -17,6 +17,7 @@ from analysis.decide import held_against
 from analysis.facts import Kind
 from analysis.ledger import Recorded
 from analysis.lifecycle import Fact
+from analysis.pause import pause
 from analysis.providers import OTHER, PROVIDERS
 from analysis.reply import Reply, Stage
 from analysis.store import Store, StoreUnavailable
@@ -115,9 +116,5 @@ class Tallying:
     async def serve(self, store: Store, stop: asyncio.Event) -> None:
         """Write every few seconds until `stop`, and what is left then."""
         while not stop.is_set():
-            try:
-                async with asyncio.timeout(EVERY):
-                    await stop.wait()
-            except TimeoutError:
-                pass
+            await pause(stop, EVERY)
             await self.write(store)

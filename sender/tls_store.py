@@ -16,6 +16,7 @@ import structlog
 from sqlalchemy import Connection, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from analysis.pause import pause
 from analysis.schema import tls_policies, tls_reports_sent, tls_results
 from analysis.store import Store, StoreUnavailable, chunks, upsert
 from sender.mta_sts import MAX_AGE, Mode, Policy
@@ -129,11 +130,7 @@ class TlsKeeping:
         """Until `stop` is set; what was counted by then is stored."""
         renew_at = self.clock() + RENEW_EVERY
         while not stop.is_set():
-            try:
-                async with asyncio.timeout(STORE_EVERY):
-                    await stop.wait()
-            except TimeoutError:
-                pass
+            await pause(stop, STORE_EVERY)
             await self.put_down()
             if not stop.is_set() and self.clock() >= renew_at:
                 await self._renew()
