@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from analysis.pause import pause
+
+pytestmark = pytest.mark.anyio
 
 
 async def test_a_pause_ends_at_once_when_it_is_time_to_stop() -> None:
