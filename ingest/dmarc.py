@@ -21,7 +21,7 @@ from defusedxml.ElementTree import DefusedXMLParser  # type: ignore[import-untyp
 
 from analysis.aggregate import AuthResult, DmarcAggregate, DmarcRow, Origin
 from analysis.reply import clean
-from ingest.mime import decode_text
+from ingest.charsets import decode_text
 
 MOST_RECORDS = 5_000
 MOST_NODES = 400

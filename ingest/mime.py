@@ -1,26 +1,27 @@
 """Hostile bytes made into a flat list of parts, in time and memory that the limits below bound.
 
-Owns the byte level: line ends, header blocks, multipart boundaries, transfer encodings, charsets.
+Owns the byte level: line ends, header blocks, multipart boundaries, transfer encodings.
 A splitter of our own instead of `email.parser`: that one recurses by nesting, copies every line and
 takes seconds for a crafted megabyte (docs of each limit).  Only what reports need is kept: nothing
 is ever re-serialised from here.
 
 Promises: never raises for any bytes; walks without recursion; each byte is looked at a bounded
 number of times.  What is over a limit is left unread and named in `Mail.defects`.
-Refuses: to open compressed parts, and to decode a charset outside `_CHARSETS` (utf-7, idna and the
-Python codecs are attacks, not languages).
+Refuses: to open compressed parts.
 """
 
 from __future__ import annotations
 
 import binascii
-import html
 import re
 from collections.abc import Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from typing import Final
+
+from ingest.charsets import base64_bytes, decode_text, decode_words, guess
+from ingest.html_text import html_to_text
 
 MAX_BYTES: Final = 10_000_000
 """Bytes of a message that are looked at; the listener accepts no more."""
@@ -45,21 +46,7 @@ _TYPE = re.compile(r"\s{0,20}([\w.+-]{1,60}/[\w.+-]{1,80})", re.ASCII)
 _PARAMETER = re.compile(
     r';[\s;]{0,40}([\w*-]{1,40})\s{0,10}=\s{0,10}(?:"([^"]{0,300})"|([^\s;"]{1,300}))', re.ASCII
 )
-_WORD = re.compile(
-    r"=\?([\w.:-]{1,40})(?:\*[\w-]{0,20})?\?([bBqQ])\?([^?]{0,2000})\?=(?:\s{1,20}(?==\?))?",
-    re.ASCII,
-)
 _DELIMITER = re.compile(rb"(?:^|\n)--([!-~]{4,70})[ \t]{0,5}\n")
-_NOT_BASE64 = bytes(
-    set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
-)
-_CHARSETS = re.compile(
-    r"us-ascii|ascii|utf-?8|iso-?8859-?\d{1,2}|windows-125\d|cp125\d|cp437|cp85\d|cp93[26]|cp949"
-    r"|koi8-[ru]|gb2312|gbk|gb18030|hz-gb-2312|big5(?:-?hkscs)?|euc-?(?:jp|kr|cn)|shift_?-?jis|sjis"
-    r"|iso-2022-(?:jp(?:-[123])?|kr)|ks_c_5601-1987|tis-620|macroman"
-)
-_SUPERSET = {"gb2312": "gb18030", "gbk": "gb18030", "euc-cn": "gb18030", "us-ascii": "utf-8"}
-_ONE_BYTE = ("iso-8859-", "windows-125")
 _MESSAGES = frozenset({"message/rfc822", "message/global", "message/partial"})
 _HEADERS_ONLY = frozenset(
     {
@@ -69,11 +56,6 @@ _HEADERS_ONLY = frozenset(
         "message/global-headers",
     }
 )
-_BREAK = re.compile(
-    r"<(?:br|/?p|/?div|/?tr|/?li|/?h[1-6]|/?table|/?blockquote)\b[^<>]*>", re.IGNORECASE
-)
-_CELL_END = re.compile(r"</t[dh]\b[^<>]*>", re.IGNORECASE)
-_TAG = re.compile(r"<[^<>\n]*(?:\n[^<>\n]*){0,30}>")
 
 
 class Headers:
@@ -139,7 +121,7 @@ class Part:
         """The start of the body without its transfer encoding.  RFC 2045 section 6."""
         encoding = self.headers.get("content-transfer-encoding").lower()
         if "base64" in encoding:
-            return _base64(self.body[: MAX_TEXT * 6])
+            return base64_bytes(self.body[: MAX_TEXT * 6])
         if "quoted-printable" in encoding:
             return binascii.a2b_qp(self.body[: MAX_TEXT * 6])
         return self.body[: MAX_TEXT * 4]
@@ -149,7 +131,7 @@ class Part:
         """All of the body without its transfer encoding: a file."""
         encoding = self.headers.get("content-transfer-encoding").lower()
         if "base64" in encoding:
-            return _base64(self.body)
+            return base64_bytes(self.body)
         return binascii.a2b_qp(self.body) if "quoted-printable" in encoding else self.body
 
     @cached_property
@@ -308,7 +290,7 @@ def _split(data: bytes) -> tuple[str, bytes]:
         block, body = data[:MAX_HEADER_BYTES], data[MAX_HEADER_BYTES:]
     else:
         block, body = data[:end], data[end + 2 :]
-    head = _guess(block)
+    head = guess(block)
     if not _FIELD_NAME.match(head):
         return "", data
     return head, body
@@ -325,98 +307,3 @@ def _parameters(value: str) -> dict[str, str]:
     for match in _PARAMETER.finditer(value[:2_000]):
         found.setdefault(match[1].lower().rstrip("*"), match[2] or match[3] or "")
     return found
-
-
-def _base64(body: bytes) -> bytes:
-    end = body.find(b"=")
-    data = body.translate(None, _NOT_BASE64) if end < 0 else body[:end].translate(None, _NOT_BASE64)
-    return binascii.a2b_base64(data[: len(data) // 4 * 4] + _padding(data))
-
-
-def _padding(data: bytes) -> bytes:
-    over = len(data) % 4
-    return data[-over:] + b"=" * (4 - over) if over > 1 else b""
-
-
-def decode_text(data: bytes, charset: str) -> str:
-    """Decode with a charset that is a language's, else as it looks.  Never raises."""
-    name = charset.strip().lower().strip("\"'")
-    if not _CHARSETS.fullmatch(name):
-        return _guess(data)
-    try:
-        text = data.decode(_SUPERSET.get(name, name), "replace")
-    except (LookupError, UnicodeError):
-        return _guess(data)
-    if name in ("us-ascii", "ascii"):
-        return _guess(data)
-    return (_mislabelled(data) if name.startswith(_ONE_BYTE) else "") or text
-
-
-def _mislabelled(data: bytes) -> str:
-    """UTF-8 under a name whose charset takes any byte; '' where it is not that."""
-    if data.isascii():
-        return ""
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return ""
-
-
-def _guess(data: bytes) -> str:
-    """UTF-8 where it is that, else a byte a character, which loses nothing."""
-    try:
-        text = data.decode("utf-8")
-        return _shifted(data) or text if "\x1b$" in text else text
-    except UnicodeDecodeError as error:
-        whole = data[: error.start]
-        if error.start >= len(data) - 3 and not whole.isascii():  # cut inside a character
-            return whole.decode("utf-8")
-        return data.decode("latin-1")
-
-
-def _shifted(data: bytes) -> str:
-    """Undeclared Japanese: nothing else holds ISO-2022's escapes.  '' where it is broken."""
-    try:
-        return data.decode("iso-2022-jp")
-    except UnicodeDecodeError:
-        return ""
-
-
-def decode_words(value: str) -> str:
-    """Decode encoded words.  RFC 2047; what cannot be decoded is left as it stands."""
-    if "=?" not in value:
-        return value
-    return _WORD.sub(_word, value[:MAX_LINE])
-
-
-def _word(match: re.Match[str]) -> str:
-    data = match[3].encode("utf-8", "replace")
-    raw = _base64(data) if match[2] in "bB" else binascii.a2b_qp(data, header=True)
-    return decode_text(raw, match[1])
-
-
-def html_to_text(page: str) -> str:
-    """Text of an HTML page, a line per block, a tab between cells; without scripts and styles."""
-    for begin, end in (("<style", "</style>"), ("<script", "</script>"), ("<!--", "-->")):
-        page = _without(page, begin, end)
-    page = _TAG.sub("", _BREAK.sub("\n", _CELL_END.sub("\t", page)))
-    try:
-        page = html.unescape(page)
-    except ValueError:  # a character number of thousands of digits
-        return page
-    return page.replace("\xa0", " ")
-
-
-def _without(page: str, begin: str, end: str) -> str:
-    lower = page.lower()
-    if len(lower) != len(page) or begin not in lower:
-        return page
-    kept: list[str] = []
-    at = 0
-    while (start := lower.find(begin, at)) >= 0:
-        kept.append(page[at:start])
-        stop = lower.find(end, start)
-        if stop < 0:
-            return "".join(kept)
-        at = stop + len(end)
-    return "".join([*kept, page[at:]])

@@ -10,9 +10,6 @@ from ingest.mime import (
     MAX_DEPTH,
     MAX_PARTS,
     MAX_TEXT,
-    decode_text,
-    decode_words,
-    html_to_text,
     read_mime,
 )
 from tests.growth import assert_linear
@@ -72,47 +69,6 @@ def test_transfer_encodings_are_taken_off() -> None:
 def test_broken_base64_gives_what_can_be_read() -> None:
     mail = read_mime(letter(["Content-Transfer-Encoding: base64"], "aGVs*bG8"))
     assert mail.parts[0].text == "hello"
-
-
-@pytest.mark.parametrize("charset", ["gbk", "GB2312", "gb18030"])
-def test_chinese_charsets_are_read(charset: str) -> None:
-    assert decode_text("邮箱不存在".encode(charset), charset) == "邮箱不存在"
-
-
-@pytest.mark.parametrize(
-    "charset",
-    ["utf-7", "idna", "undefined", "zlib", "x-unknown", "us-ascii\0", "punycode", "rot13"],
-)
-def test_a_codec_that_is_no_charset_is_never_used(charset: str) -> None:
-    assert decode_text(b"+ADw-script+AD4-", charset) == "+ADw-script+AD4-"
-
-
-def test_undeclared_eight_bit_text_is_utf8_or_latin1() -> None:
-    assert decode_text("né".encode(), "") == "né"
-    assert decode_text("né".encode("latin-1"), "us-ascii") == "né"
-
-
-def test_utf8_under_the_name_of_a_one_byte_charset_is_utf8() -> None:
-    assert decode_text("Empfänger".encode(), "iso-8859-1") == "Empfänger"
-    assert decode_text("Empfänger".encode("latin-1"), "windows-1252") == "Empfänger"
-
-
-def test_text_cut_inside_a_character_stays_utf8() -> None:
-    assert decode_text("ééé".encode()[:-1], "") == "éé"
-
-
-def test_encoded_words_are_decoded() -> None:
-    assert decode_words("=?UTF-8?B?6YCA5L+h?= =?utf-8?q?=3A_x?=") == "退信: x"
-    assert decode_words("=?nonsense?b?eA==?=") == "x"
-
-
-def test_html_is_read_without_tags_styles_and_scripts() -> None:
-    page = "<style>p{}</style><p>One&nbsp;&lt;a@b.example&gt;</p><script>x</script><br>two"
-    assert html_to_text(page + "<!-- no -->").split() == ["One", "<a@b.example>", "two"]
-
-
-def test_a_character_number_of_ten_thousand_digits_is_left_alone() -> None:
-    assert "&#" in html_to_text("&#" + "9" * 10_000 + ";")
 
 
 def bounded(raw: bytes) -> None:
