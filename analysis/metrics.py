@@ -38,6 +38,8 @@ from analysis.providers import OTHER, PROVIDERS
 from analysis.smtpd import Reason
 from analysis.webhooks import Result
 
+PUT_OFF = ("waiting", "oldest", "full")
+"""Which limit of intake put a message off."""
 MOST_STREAMS = 16
 """Names of streams with a label of their own: those of the settings, and as many again."""
 MOST_COHORTS = 50
@@ -83,6 +85,11 @@ class Metrics:
         self.submitted = counter(
             "carom_messages_submitted", "Messages durably accepted for sending", "stream"
         )
+        self.put_off = counter(
+            "carom_intake_put_off", "Messages not taken since too much waits", "reason"
+        )
+        for why in PUT_OFF:
+            self.put_off.labels(why)
         self.deliveries = counter(
             "carom_deliveries", "Deliveries settled", "stream", "provider", "outcome"
         )

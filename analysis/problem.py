@@ -19,6 +19,8 @@ MEDIA_TYPE = "application/problem+json"
 URN = "urn:carom:problem:"
 RETRY_AFTER = 2
 """Seconds a client is asked to wait when the store is away or the line is full."""
+RETRY_WHEN_FULL = 30
+"""Seconds when the queue is: it wears down by sending, not by our recovery."""
 
 
 class Problem(Exception):
@@ -81,4 +83,14 @@ def unavailable() -> Problem:
         "unavailable",
         "the service cannot store anything right now; try again",
         headers={"Retry-After": str(RETRY_AFTER)},
+    )
+
+
+def congested() -> Problem:
+    """Too much of the kind waits already; nothing was taken."""
+    return Problem(
+        429,
+        "queue-full",
+        "as much of this class waits to be sent as may; try again later",
+        headers={"Retry-After": str(RETRY_WHEN_FULL)},
     )

@@ -21,7 +21,7 @@ from carom.counting import Counting
 from carom.engine import Engine
 from carom.ids import ids
 from carom.node import this
-from carom.opening import ready_store, replicas, tell_of_lost_keys
+from carom.opening import free_space, ready_store, replicas, tell_of_lost_keys
 from carom.ruling import ruling
 from carom.settings import Settings
 from carom.settings.keyfiles import token_keys
@@ -37,6 +37,7 @@ from sender.caps import parse_cap
 from sender.intake import Intake, Terms
 from sender.pacing import Pacing
 from sender.pacing_rounds import PacingRounds
+from sender.pressure import Pressure
 from sender.submit import RANKS
 from sender.tls_report import TlsReport
 from sender.tls_store import TlsKeeping
@@ -114,6 +115,7 @@ async def build(
         observer=counting,
         aggregates=aggregating.ledger(settings, metrics, new_id),
     )
+    pressure = Pressure(store, settings.intake.limits(), clock, counting, free=free_space(store))
     intake = Intake(
         store,
         tokens,
@@ -125,6 +127,7 @@ async def build(
         lanes=1 if store.url.get_backend_name() == "sqlite" else 4,
         linting=content.linting(settings),
         tracking=content.tracking(settings, tokens),
+        pressure=pressure,
     )
     return Engine(
         settings,
@@ -136,6 +139,7 @@ async def build(
         tokens,
         rules,
         intake,
+        pressure,
         pacing,
         worker,
         reader,

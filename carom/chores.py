@@ -45,6 +45,8 @@ def chores(engine: Engine, roles: Collection[Role], stop: asyncio.Event) -> list
     loops.append(engine.counting.tallying.serve(engine.store, stop))
     if "api" in roles and engine.settings.database.replicas:
         loops.append(engine.replicas.serve(stop))
+    if "api" in roles and engine.pressure.limits.any:
+        loops.append(engine.pressure.serve(stop))
     if "sender" in roles:
         loops.append(engine.tls.serve(stop))
         loops.append(hooking.telling(engine, stop))

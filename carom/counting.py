@@ -80,6 +80,10 @@ class Counting:
         self._metrics.deliveries.labels(stream, provider, "expired").inc()
         self._metrics.time_to_resolve.labels(stream, provider).observe(max(0.0, delivery.waited))
 
+    def put_off(self, why: str) -> None:
+        """Intake had no room for a message."""
+        self._metrics.put_off.labels(why).inc()
+
     def read(self, kind: Kind) -> None:
         self._metrics.inbound.labels(kind.value).inc()
 

@@ -34,6 +34,7 @@ from sender import queue
 from sender.connections import Connections
 from sender.intake import Intake
 from sender.pacing import Pacing
+from sender.pressure import Pressure
 from sender.resolver import Resolver
 from sender.route_choice import RouteChoice
 from sender.tls_store import TlsKeeping
@@ -53,6 +54,7 @@ class Engine:
     tokens: Tokens
     rules: RulebookSource
     intake: Intake
+    pressure: Pressure
     pacing: Pacing
     worker: Worker
     reader: Reader

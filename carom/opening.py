@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TypeVar
 
 import structlog
@@ -45,6 +47,14 @@ async def tell_of_lost_keys(store: Store) -> None:
             "suppressions of erased addresses are void: their key is not in [privacy] keys",
             entries=lost,
         )
+
+
+def free_space(store: Store) -> Callable[[], int] | None:
+    """What tells the octets left on the disk of a SQLite store; other disks are out of sight."""
+    if store.url.get_backend_name() != "sqlite":
+        return None
+    folder = Path(store.url.database or "").absolute().parent
+    return lambda: shutil.disk_usage(folder).free
 
 
 def with_store(settings: Settings, use: Callable[[Store], Awaitable[T]]) -> T:

@@ -36,7 +36,7 @@ from analysis.body import (
 from analysis.keys import ApiKey
 from analysis.lifecycle import State
 from analysis.lookup import Json, iso
-from analysis.problem import Problem, invalid, not_found, unavailable
+from analysis.problem import Problem, congested, invalid, not_found, unavailable
 from analysis.replicas import Reads
 from analysis.store import Store, StoreUnavailable
 from analysis.suppression_api import StreamName
@@ -53,6 +53,7 @@ from sender.order import (
     raw_order_of,
     refused,
 )
+from sender.pressure import Congested
 from sender.resend import again_order_of
 from sender.submit import Idempotency, Receipt
 
@@ -61,6 +62,9 @@ SLICE = 25
 """Messages of a batch that are composed before others get their turn on the loop."""
 _ULID = re.compile(r"[0-7][0-9a-hjkmnp-tv-z]{25}", re.ASCII)
 _KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
+
+_WHOLE = {429: congested, 503: unavailable}
+"""What a batch is answered of which nothing could be taken for now."""
 
 IdempotencyKey = Annotated[str | None, Header()]
 Fill = Callable[[NewMessage], Awaitable[tuple[NewMessage, str]]]
@@ -140,8 +144,9 @@ class Messages:
                 if place % SLICE == SLICE - 1:
                     await asyncio.sleep(0)
         results = [task.result() for task in tasks]
-        if all(result["status"] == 503 for result in results):
-            raise unavailable()
+        statuses = {result["status"] for result in results}
+        if len(statuses) == 1 and statuses <= _WHOLE.keys():
+            raise _WHOLE[statuses.pop()]()
         return answer({"results": results}, 202)
 
     async def _one(self, raw: Any, mark: Idempotency | None, place: int) -> Json:
@@ -197,6 +202,8 @@ class Messages:
             receipt = await self._intake.accept(order)
         except Refused as error:
             raise refused(error) from error
+        except Congested as error:
+            raise congested() from error
         except (StoreUnavailable, Overloaded) as error:
             raise unavailable() from error
         if receipt.conflict:

@@ -13,6 +13,7 @@ import asyncio
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -24,6 +25,7 @@ from sender.compliance import TEXTS, Finding
 from sender.compose import Composed, Draft, Origin, compose
 from sender.headers import ComposeError
 from sender.linting import Linting
+from sender.pressure import Pressure
 from sender.ready import accept
 from sender.submit import RANKS, Idempotency, Receipt, Recipient, Submission, submit
 from sender.tokens import Tokens
@@ -109,9 +111,11 @@ class Intake:
         lanes: int = 1,
         linting: Linting | None = None,
         tracking: Tracking | None = None,
+        pressure: Pressure | None = None,
     ) -> None:
         """`wake` tells a sender in this process that something is due; `lanes` is how many group
-        commits may run at once: one on SQLite, a few on PostgreSQL."""
+        commits may run at once: one on SQLite, a few on PostgreSQL; `pressure` says whether there
+        is room for more."""
         self._store = store
         self._tokens = tokens
         self._terms = terms
@@ -121,19 +125,27 @@ class Intake:
         self._wake = wake
         self._linting = linting
         self._tracking = tracking
+        self._pressure = pressure
         self._batch: Batch[Submission, Receipt] = Batch(self._commit, lanes=lanes)
 
     async def accept(self, order: Order) -> Receipt:
         """Make an order durable.  Raises `Refused`, `StoreUnavailable`, `Overloaded`."""
-        if order.octets < LARGE:
-            submission = self.prepare(order)
-        else:
-            submission = await asyncio.to_thread(self.prepare, order)
-        receipt = await self._batch.put(submission)
+        with self._room_for(order):
+            if order.octets < LARGE:
+                submission = self.prepare(order)
+            else:
+                submission = await asyncio.to_thread(self.prepare, order)
+            receipt = await self._batch.put(submission)
         if not (receipt.replayed or receipt.conflict):
             self._observer.submitted(submission, receipt)
             self._wake()
         return receipt
+
+    def _room_for(self, order: Order) -> AbstractContextManager[None]:
+        """Probes find room always: they are few, and tell how it goes when it goes badly."""
+        if self._pressure is None or order.probe is not None:
+            return nullcontext()
+        return self._pressure.taking(self._class_of(order), len(order.recipients))
 
     def prepare(self, order: Order) -> Submission:
         """Everything up to the commit, in any thread; raises `Refused`."""

@@ -48,6 +48,7 @@ from analysis.suppression import Suppression
 from sender.intake import Order, Refused
 from sender.logins import Login, Logins
 from sender.order import raw_order_of
+from sender.pressure import Congested
 from sender.submission_headers import IDEMPOTENCY, WishError, Wishes, header_of, take_out
 from sender.submit import Receipt
 
@@ -55,6 +56,7 @@ log = structlog.get_logger()
 
 _LATER = "451 4.3.0 Nothing can be stored now, try later"
 _NO_ROOM = "452 4.3.1 Nothing more can be stored now, try later"
+_TOO_MUCH_WAITS = "451 4.4.5 As much of this class waits to be sent as may, try later"
 _MOST_OF_A_LINE = 500
 """Octets of a reply without its end.  RFC 5321 section 4.5.3.1.5."""
 
@@ -126,6 +128,8 @@ class Submitting:
             raise _refusal("554 5.6.0", str(error)) from None
         except Refused as error:
             raise _refusal("554 5.6.0", f"{header_of(error.field)}: {error.text}") from None
+        except Congested:
+            return _TOO_MUCH_WAITS
         except (StoreUnavailable, Overloaded) as error:
             log.warning("submission.waits", error=str(error))
             return _NO_ROOM if isinstance(error, StoreFull) else _LATER

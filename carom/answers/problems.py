@@ -31,14 +31,22 @@ NAMED = {
 """From every call with a name in its path."""
 _INVALID = "The field at fault is named"
 _REUSED = "The Idempotency-Key was used with another body"
+_QUEUE_FULL = "As much of this class waits as may; Retry-After says when to ask again"
 
 OTHERS: dict[tuple[str, str], dict[int, str]] = {
-    ("/v1/messages", "post"): {409: _REUSED},
-    ("/v1/messages/raw", "post"): {409: _REUSED, 415: "Neither message/rfc822 nor JSON"},
+    ("/v1/messages", "post"): {409: _REUSED, 429: _QUEUE_FULL},
+    ("/v1/messages/batch", "post"): {429: _QUEUE_FULL},
+    ("/v1/messages/raw", "post"): {
+        409: _REUSED,
+        415: "Neither message/rfc822 nor JSON",
+        429: _QUEUE_FULL,
+    },
     ("/v1/messages/{message_id}/resend", "post"): {
         409: _REUSED,
         410: "The content is no longer kept",
+        429: _QUEUE_FULL,
     },
+    ("/v1/templates/{name}/test", "post"): {429: _QUEUE_FULL},
     ("/v1/suppressions/import", "post"): {415: "Neither CSV nor NDJSON nor JSON"},
     ("/v1/incidents/{incident_id}/release", "post"): {409: "It holds nothing"},
     ("/v1/incidents/{incident_id}/drop", "post"): {409: "It holds nothing"},

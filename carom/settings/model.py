@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
+
+from pydantic import model_validator
 
 from carom.settings.console import Console
 from carom.settings.content import Templates
 from carom.settings.doctor import Doctor
+from carom.settings.intake import Intake
 from carom.settings.judging import Rules
 from carom.settings.keeping import Database, Log, Retention, Suppression
 from carom.settings.listeners import Api, Ingest, Submission
@@ -36,6 +39,7 @@ class Settings(Section):
     api: Api = key(Api(), "The HTTP API, its console and its metrics.")
     console: Console = key(Console(), "The support console.")
     submission: Submission = key(Submission(), "Mail handed in by SMTP.")
+    intake: Intake = key(Intake(), "How much may wait before more is put off.")
     ingest: Ingest = key(Ingest(), "The listener that bounces come back to.")
     sender: Sender = key(Sender(), "Everything that leaves.")
     dkim: Dkim = key(Dkim(), "Signatures.")
@@ -54,6 +58,12 @@ class Settings(Section):
     retention: Retention = key(Retention(), "How long things are kept.")
     suppression: Suppression = key(Suppression(), "How long an address is not written to.")
     log: Log = key(Log(), "What is logged, on stderr.")
+
+    @model_validator(mode="after")
+    def _disk_in_sight(self) -> Self:
+        if self.intake.free_space is not None and not self.database.url.startswith("sqlite:"):
+            raise ValueError("[intake] free_space is for SQLite: PostgreSQL has database_size")
+        return self
 
     def faces_the_world(self, *, asked: bool) -> bool:
         """Whether what tries the real path of our mail may begin by itself.

@@ -16,7 +16,7 @@ from analysis.aggregate import Outcome as Aligned
 from analysis.aggregate_metrics import SOURCES as SENDERS
 from analysis.engagement import What, Who
 from analysis.facts import Kind
-from analysis.metrics import Metrics
+from analysis.metrics import PUT_OFF, Metrics
 from analysis.smtpd.door import Reason as Refused
 from analysis.suppression import Reason
 from analysis.verdict import Category, Fault
@@ -59,7 +59,7 @@ LABEL_VALUES: Mapping[str, Set[str]] = {
     "state": set(examined.STATES),
     "class": {*RANKS, *Who},
     "kind": {*Kind, *What},
-    "reason": {*Reason, *Refused, *SeedReason},
+    "reason": {*Reason, *Refused, *SeedReason, *PUT_OFF},
 }
 
 
