@@ -13,7 +13,7 @@ import logging
 import ssl
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from email.utils import formatdate
 from http import HTTPStatus
 from math import ceil
@@ -26,6 +26,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from analysis.problem import RETRY_AFTER, Problem
+from analysis.smtpd.gateway import Gateway, bind
 from carom.settings.listeners import Api
 
 _LOGGER = logging.getLogger("carom.http")
@@ -52,23 +53,49 @@ async def serve_http(
     """Serve until `stop` is set; `started` is told the port.  Raises OSError if it is taken."""
     config = _config(app, limits)
     state = ServerState()
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(
-        lambda: _Protocol(config, state, limits),
-        host,
-        port,
-        backlog=1024,
-        ssl=tls,
-        ssl_handshake_timeout=limits.request_deadline if tls else None,
-    )
-    date = loop.create_task(_tell_date(state))
+    bound, close = await _listen(lambda: _Protocol(config, state, limits), host, port, tls, limits)
+    date = asyncio.get_running_loop().create_task(_tell_date(state))
     try:
-        started(server.sockets[0].getsockname()[1])
+        started(bound)
         await stop.wait()
     finally:
-        server.close()
+        await close()
         await _finish(state, GRACE)
         date.cancel()
+
+
+async def _listen(
+    made: Callable[[], _Protocol], host: str, port: int, tls: ssl.SSLContext | None, limits: Api
+) -> tuple[int, Callable[[], Awaitable[None]]]:
+    """The port, and what ends listening.  Under TLS a connection counts before its handshake."""
+    if tls is None:
+        server = await asyncio.get_running_loop().create_server(made, host, port, backlog=_BACKLOG)
+
+        async def close() -> None:
+            server.close()
+
+        return server.sockets[0].getsockname()[1], close
+    sockets = await bind(host, port, backlog=_BACKLOG)
+    bound: int = sockets[0].getsockname()[1]
+    gateways = [
+        Gateway(
+            one,
+            lambda _client: made(),
+            balancers=(),
+            tls=tls,
+            patience=lambda: limits.request_deadline,
+        )
+        for one in sockets
+    ]
+
+    async def close_all() -> None:
+        for gateway in gateways:
+            await gateway.close()
+
+    return bound, close_all
+
+
+_BACKLOG = 1024
 
 
 def _config(app: ASGIApp, limits: Api) -> Config:
@@ -156,6 +183,16 @@ class _Protocol(H11Protocol):
         self._line: _Transport | None = None
         self._receiving: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
+
+    def arrive(self) -> bool:
+        """Twice as many as may be are not even told so."""
+        if len(self.connections) >= 2 * self._limits.connections:
+            return False
+        self.connections.add(self)
+        return True
+
+    def depart(self) -> None:
+        self.connections.discard(self)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._line = _Transport(transport)

@@ -26,6 +26,7 @@ import structlog
 from sqlalchemy import Connection, text
 
 from analysis.batch import Overloaded
+from analysis.pause import pause
 from analysis.store import Store, StoreFull, StoreUnavailable
 from sender import queue
 
@@ -119,12 +120,7 @@ class Pressure:
                 await self.look()
             except StoreUnavailable as error:
                 log.warning("intake looks at the queue later", error=str(error))
-            took = time.monotonic() - began
-            try:
-                async with asyncio.timeout(max(EVERY, SHARE * took)):
-                    await stop.wait()
-            except TimeoutError:
-                continue
+            await pause(stop, max(EVERY, SHARE * (time.monotonic() - began)))
 
 
 def size(tx: Connection) -> int:

@@ -97,14 +97,26 @@ class Connection(SMTP):
         self._start_afresh()
         self.client = self.client or client_address(transport.get_extra_info("peername"))
         self._house.open.add(self)
+        if not self.arrive():
+            self.end("421 4.7.0 Too many connections, try later")
+            return
+        self._life = self.loop.call_later(self._limits.session_seconds, self._expire)
+        self._handler_coroutine = self.loop.create_task(self._handle_client())
+
+    def arrive(self) -> bool:
+        """Ask for a place, as a `Guest` does before its handshake; once."""
+        if self._inside:
+            return True
         reason = self._house.door.enter(self.client, self.loop.time())
         if reason is not None:
             self._house.observe(reason)
-            self.end("421 4.7.0 Too many connections, try later")
-            return
-        self._inside = True
-        self._life = self.loop.call_later(self._limits.session_seconds, self._expire)
-        self._handler_coroutine = self.loop.create_task(self._handle_client())
+        self._inside = reason is None
+        return self._inside
+
+    def depart(self) -> None:
+        if self._inside:
+            self._house.door.leave(self.client)
+        self._inside = False
 
     def data_received(self, data: bytes) -> None:
         self._received += len(data)
@@ -122,8 +134,7 @@ class Connection(SMTP):
         for timer in (self._timer, self._life, self._certain_end):
             if timer is not None:
                 timer.cancel()
-        if self._inside:
-            self._house.door.leave(self.client)
+        self.depart()
         asyncio.StreamReaderProtocol.connection_lost(self, error)
         self.gone.set_result(None)
 

@@ -93,6 +93,11 @@ class Door:
         self._held = 0
 
     @property
+    def inside(self) -> int:
+        """Connections that came in and have not left."""
+        return self._total
+
+    @property
     def patience(self) -> float:
         """Seconds that a client may take, fewer when there is little room left."""
         if self._total > self._limits.crowded * self._limits.connections:

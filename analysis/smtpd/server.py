@@ -76,15 +76,21 @@ class Server:
         return [(name[0], name[1]) for name in names]
 
     async def _bind(self, host: str, port: int) -> list[Any]:
-        if self._balancers:
+        if self._balancers or self._tls_at_once is not None:
             sockets = await bind(host, port)
             self._gateways += [
-                Gateway(sock, self._connect, balancers=self._balancers, tls=self._tls_at_once)
+                Gateway(
+                    sock,
+                    self._connect,
+                    balancers=self._balancers,
+                    tls=self._tls_at_once,
+                    patience=lambda: self._house.door.patience,
+                )
                 for sock in sockets
             ]
             return [sock.getsockname() for sock in sockets]
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(self._connect, host, port, ssl=self._tls_at_once)
+        server = await loop.create_server(self._connect, host, port)
         self._servers.append(server)
         return [sock.getsockname() for sock in server.sockets]
 

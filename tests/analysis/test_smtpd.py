@@ -685,6 +685,46 @@ async def test_a_handshake_that_never_comes_gives_its_slot_back(certificate: Cer
 # Limits.
 
 
+async def test_who_only_begins_a_handshake_takes_a_place(certificate: Certificate) -> None:
+    limits = Limits(client_connections=2, command_seconds=60.0)
+    async with serving(limits, tls=certificate.server, tls_at_once=True, exempt=nobody) as at:
+        async with dial(at.port, greet=False), dial(at.port, greet=False) as second:
+            await until(lambda: at.door.inside == 2)
+            async with dial(at.port, greet=False) as third:
+                assert await third.at_eof()
+            assert at.refused == {"too_many_connections": 1}
+            second.write(b"no handshake at all\r\n")
+            assert await second.at_eof()
+            await until(lambda: at.door.inside == 1)
+            secured = await asyncio.open_connection("127.0.0.1", at.port, ssl=certificate.client)
+            assert (await secured[0].readline()).startswith(b"220 ")
+            assert at.door.inside == 2
+            secured[1].transport.abort()
+        await until(lambda: at.door.inside == 0)
+
+
+async def test_a_handshake_that_drags_on_loses_its_place(certificate: Certificate) -> None:
+    limits = Limits(command_seconds=0.1)
+    async with (
+        serving(limits, tls=certificate.server, tls_at_once=True) as at,
+        dial(at.port, greet=False) as wire,
+    ):
+        await until(lambda: at.door.inside == 1)
+        assert await wire.at_eof()
+        await until(lambda: at.door.inside == 0)
+
+
+async def test_a_handshake_in_work_is_broken_off_at_the_end(certificate: Certificate) -> None:
+    async with (
+        serving(tls=certificate.server, tls_at_once=True) as at,
+        dial(at.port, greet=False) as wire,
+    ):
+        await until(lambda: at.door.inside == 1)
+        await at.server.close(0)
+        assert at.door.inside == 0
+        assert await wire.at_eof()
+
+
 async def test_connections_are_limited_by_client_and_in_all() -> None:
     """Weakness 3."""
     limits = Limits(client_connections=2)

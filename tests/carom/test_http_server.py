@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from carom.gate import Bounds, Gate
 from carom.http_server import serve_http
 from carom.settings.listeners import Api
+from tests.peers.certificates import certificate_for
 
 pytestmark = pytest.mark.anyio
 
@@ -60,7 +62,7 @@ async def _endless(send: Any) -> None:
 
 @asynccontextmanager
 async def serving(
-    app: Any, *, deadline: float = 0.3, connections: int = 500
+    app: Any, *, deadline: float = 0.3, connections: int = 500, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[tuple[int, Callable[[], None]]]:
     """The port, and what stops the server."""
     stop = asyncio.Event()
@@ -68,7 +70,7 @@ async def serving(
     limits = Api(request_deadline=deadline, connections=connections)
     gate = Gate(app, Bounds(body=1_000_000, deadline=5.0))
     task = asyncio.create_task(
-        serve_http(gate, "127.0.0.1", 0, limits=limits, stop=stop, started=port.set_result)
+        serve_http(gate, "127.0.0.1", 0, limits=limits, stop=stop, started=port.set_result, tls=tls)
     )
     try:
         yield await port, stop.set
@@ -259,3 +261,30 @@ async def test_a_port_that_is_taken_is_an_error_at_once() -> None:
                 stop=asyncio.Event(),
                 started=lambda _: None,
             )
+
+
+async def test_who_only_begins_a_handshake_takes_a_place() -> None:
+    certificate = certificate_for("127.0.0.1")
+    async with serving(Echo(), deadline=60.0, connections=1, tls=certificate.server) as (port, _):
+        _, begun = await asyncio.open_connection("127.0.0.1", port)
+        begun.write(b"\x16")
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=certificate.client)
+        crowded = await asyncio.wait_for(reader.read(), 60)
+        assert problem(crowded)["type"] == "urn:carom:problem:crowded"
+        for one in (begun, writer):
+            one.transport.abort()
+
+
+async def test_twice_as_many_handshakes_as_connections_are_the_most() -> None:
+    certificate = certificate_for("127.0.0.1")
+    async with serving(Echo(), deadline=60.0, connections=1, tls=certificate.server) as (port, _):
+        begun = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+        assert await asyncio.wait_for(begun[2][0].read(), 60) == b""
+        for _, writer in begun:
+            writer.transport.abort()
+
+
+async def test_a_handshake_that_drags_on_is_hung_up_on() -> None:
+    certificate = certificate_for("127.0.0.1")
+    async with serving(Echo(), deadline=0.2, tls=certificate.server) as (port, _):
+        assert await said(port, b"\x16") == b""

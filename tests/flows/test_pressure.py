@@ -47,8 +47,9 @@ async def test_a_full_queue_is_later_at_every_door_and_never_a_loss(
         "CAROM_SENDER__SCHEDULE__OTP": "1h*5",
         "CAROM_SENDER__DEADLINE__OTP": "1d",
     }
+    sink = Moody()
     async with (
-        Moody() as sink,
+        sink,
         carom_house(
             tmp_path, database_url, mx=sink.port, clock=lambda: time.time() + ahead, **limits
         ) as carom,
