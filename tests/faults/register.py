@@ -193,7 +193,7 @@ CHECKS = (
     ),
     _check(
         "S12",
-        "spellings of a suppressed address, 4 entrances",
+        "spellings of a suppressed address, made by rule, 4 entrances",
         "RCPT on the wire 0",
         "flows/test_spellings.py",
     ),
