@@ -37,8 +37,8 @@ WRAPPED = (  # what stands before and after
     ("<", ">"), ("Ann <", ">"), ('"Ann Lee" <', ">"), ('"x@y.example" <', ">"), ("<<", ">>"),
     (" ", ""), ("", " "), ("", "\r\n"), ("mailto:", ""), ("@a.example:", ""), ("<@a.example:", ">"),
     ("<@a.example,@b.example:", ">"), ("(x)", ""), ("", "(x)"), ("", "."), ("", ".."),
-    ("smtp:", ""), ("x, ", ""), ("", ", x@y.example"), ("group:", ";"), ("=?utf-8?q?", "?="), ("", ">"), ("<", ""),
-    ("", "%x.example"), ("", "@x.example"),
+    ("smtp:", ""), ("x, ", ""), ("", ", x@y.example"), ("group:", ";"), ("=?utf-8?q?", "?="),
+    ("", ">"), ("<", ""), ("", "%x.example"), ("", "@x.example"),
 )  # fmt: skip
 UNSEEN = "\u00ad\u200b\u200d\ufeff\u202e\u00a0\u3000\u2028\t\0\x7f"
 DOTS = "\u3002\uff0e\uff61\u2024"
