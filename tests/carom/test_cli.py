@@ -188,11 +188,16 @@ def test_control_c_ends_a_command_without_a_traceback(tmp_path: Path) -> None:
     """The command waits for a writer on a FIFO; it is interrupted once it has opened it."""
     fifo = tmp_path / "carom.toml"
     subprocess.run(["mkfifo", str(fifo)], check=True)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "carom", "settings", "--config", str(fifo)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    # a shell that put the tests into the background has them, and their children, ignore it
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "carom", "settings", "--config", str(fifo)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
     with fifo.open("wb"):  # returns when the command has it open for reading
         while process.poll() is None:  # a signal just before its read() is not seen until the next
             process.send_signal(signal.SIGINT)

@@ -191,7 +191,11 @@ async def _live(day: Day, sink: Sink, step: int, phases: Sequence[Phase], *, hea
     if hears:
         await until(lambda: _canaries_back(carom, day.start + step * STEP), PATIENCE)
     await carom.all_read()
-    await until(lambda: _all_counted(carom), PATIENCE)
+    try:
+        await until(lambda: _all_counted(carom), PATIENCE)
+    except TimeoutError:
+        facts = await carom.books(_facts)
+        raise AssertionError(f"step {step}: counted {_counted(carom)} of {facts}") from None
     await engine.counting.tallying.write(engine.store)
     await duties["incidents"].do(engine.clock())
 
@@ -204,6 +208,11 @@ def _users_mail_waits(tx: Connection) -> int:
 
 async def _all_counted(carom: House) -> bool:
     """Observers are told after the COMMIT: a scrape just between would see a fact a step late."""
+    return _counted(carom) == await carom.books(_facts)
+
+
+def _counted(carom: House) -> list[int]:
+    """What `_facts` tells, by the metrics."""
     samples = [s for f in carom.engine.metrics.added.collect() for s in f.samples]
     counted = [
         sum(int(sample.value) for sample in samples if sample.name in names)
@@ -214,7 +223,7 @@ async def _all_counted(carom: House) -> bool:
         for sample in samples
         if sample.name == "carom_bounces_total" and sample.labels["source"] == "smtp"
     )
-    return [*counted[:2], told] == await carom.books(_facts)
+    return [*counted[:2], told]
 
 
 _CAME_BACK = {"carom_bounces_total", "carom_complaints_total"}

@@ -59,7 +59,7 @@ class Size:
 
 @pytest.fixture
 def size(request: pytest.FixtureRequest, amount: Amount) -> Size:
-    return Size(amount(300, 20_000), amount(3, 50), request.config.getoption("--seed"))
+    return Size(amount(150, 20_000), amount(3, 50), request.config.getoption("--seed"))
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
