@@ -51,9 +51,10 @@ class Noted:
 
 @dataclass(frozen=True, slots=True)
 class AggregateLedger:
-    """`heard` is told of every report that was new, after its COMMIT."""
+    """`heard` is told of every report that was new, after its COMMIT; `ours` is asked when one is
+    there, since most nodes never see any and the public suffix list is large."""
 
-    ours: Ours
+    ours: Callable[[], Ours]
     new_id: Callable[[], str]
     heard: Callable[[Noted], None]
 
@@ -65,7 +66,7 @@ class AggregateLedger:
     def _enter(self, tx: Connection, arrival: Arrival, now: float) -> Noted | None:
         if arrival.reading.aggregate is None:
             return None
-        report = worth(arrival.reading.aggregate, self.ours, now)
+        report = worth(arrival.reading.aggregate, self.ours(), now)
         if not isinstance(report, str) and _full(tx, now):
             report = f"more than {MOST_REPORTS} reports came today"
         if isinstance(report, str):
@@ -104,7 +105,8 @@ class AggregateLedger:
         self, tx: Connection, report: DmarcAggregate, key: str, arrival: Arrival, now: float
     ) -> Noted:
         known = _known(tx, sorted({row.source for row in report.rows}), now)
-        judged = [(row, self.ours.proof_of(row, known)) for row in report.rows]
+        ours = self.ours()
+        judged = [(row, ours.proof_of(row, known)) for row in report.rows]
         messages: Counter[tuple[str, str]] = Counter()
         for row, proof in judged:
             messages[row.outcome.value, "ours" if proof else "unknown"] += row.messages

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache, partial
 
 import structlog
 
@@ -32,7 +33,7 @@ def ledger(settings: Settings, metrics: Metrics, new_id: Callable[[], str]) -> A
         if noted.unknown:
             log.info("unknown sources use our domain", raw=noted.raw_id, sources=noted.unknown)
 
-    return AggregateLedger(ours(settings), new_id, heard)
+    return AggregateLedger(cache(partial(ours, settings)), new_id, heard)
 
 
 def ours(settings: Settings) -> Ours:

@@ -29,7 +29,7 @@ from tests.storing import NOW, new_id, rows
 
 pytestmark = pytest.mark.anyio
 
-LEDGER = AggregateLedger(OURS, new_id, lambda noted: None)
+LEDGER = AggregateLedger(lambda: OURS, new_id, lambda noted: None)
 WEEK = Span(NOW - 7 * DAY, NOW + DAY)
 
 
