@@ -52,6 +52,14 @@ class Recorded:
     probe: str | None = None  # placement | canary: of our own mail
 
 
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """What came of a batch: the facts that were new, and the raw rows that wait unread."""
+
+    facts: list[Recorded]
+    waiting: frozenset[str]
+
+
 def enter(
     tx: Connection,
     arrival: Arrival,
@@ -61,7 +69,7 @@ def enter(
     new_id: Callable[[], str],
 ) -> list[Recorded]:
     """Record an arrival's facts and what follows; returns what is new.  Marks the raw row read."""
-    return enter_all(tx, [arrival], now=now, limits=limits, new_id=new_id)
+    return enter_all(tx, [arrival], now=now, limits=limits, new_id=new_id).facts
 
 
 def enter_all(
@@ -71,14 +79,16 @@ def enter_all(
     now: float,
     limits: suppression.Limits,
     new_id: Callable[[], str],
-) -> list[Recorded]:
+) -> Entered:
     """The same for many; the radar hears of all of them at the end, as it asks to."""
     recorded: list[Recorded] = []
+    waiting: set[str] = set()
     puzzles: list[Sighting] = []
     for arrival in arrivals:
         delivery = _subject(tx, arrival)
         if delivery is not None and delivery.state == State.SENDING.value:
             _wait(tx, arrival, now + WAIT)
+            waiting.add(arrival.raw_id)
             continue
         for recipient in named(arrival.reading):
             row = report_row(arrival, recipient, delivery, new_id())
@@ -91,7 +101,7 @@ def enter_all(
             puzzles += _puzzle(arrival, recipient, delivery)
         mark_read(tx, arrival)
     radar.note(tx, puzzles)
-    return recorded
+    return Entered(recorded, frozenset(waiting))
 
 
 def _subject(tx: Connection, arrival: Arrival) -> Any:

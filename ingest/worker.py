@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from analysis import ledger, suppression
 from analysis.aggregate_ledger import AggregateLedger, Noted
 from analysis.facts import Arrival, Kind, Reading
-from analysis.ledger import Recorded
+from analysis.ledger import Entered, Recorded
 from analysis.store import Store, StoreUnavailable
 from ingest import inbox
 from ingest.inbox import Raw
@@ -144,7 +144,7 @@ class Reader:
         if not pairs:
             return
         try:
-            facts, noted = await self._store.write(lambda tx: self._enter_all(tx, pairs))
+            entered, noted = await self._store.write(lambda tx: self._enter_all(tx, pairs))
         except StoreUnavailable:
             raise
         except Exception as error:
@@ -159,9 +159,9 @@ class Reader:
         for raw, answer in pairs:
             if isinstance(answer, Unreadable):
                 log.error("a report was put aside", raw=raw.id, error=answer.why)
-            else:
+            elif raw.id not in entered.waiting:
                 self._observer.read(answer.kind)
-        for fact in facts:
+        for fact in entered.facts:
             self._observer.reported(fact)
         if self._aggregates is not None:
             for report in noted:
@@ -169,7 +169,7 @@ class Reader:
 
     def _enter_all(
         self, tx: Connection, pairs: Sequence[tuple[Raw, Reading | Unreadable]]
-    ) -> tuple[list[Recorded], list[Noted]]:
+    ) -> tuple[Entered, list[Noted]]:
         arrivals: list[Arrival] = []
         for raw, answer in pairs:
             if isinstance(answer, Unreadable):
@@ -177,9 +177,9 @@ class Reader:
             else:
                 arrivals.append(arrival(tx, raw, answer, self._owner_of))
         now = self._clock()
-        facts = ledger.enter_all(tx, arrivals, now=now, limits=self._limits, new_id=self._new_id)
+        entered = ledger.enter_all(tx, arrivals, now=now, limits=self._limits, new_id=self._new_id)
         ours = self._aggregates
-        return facts, [] if ours is None else ours.enter(tx, arrivals, now)
+        return entered, [] if ours is None else ours.enter(tx, arrivals, now)
 
     async def _rest(self) -> None:
         try:

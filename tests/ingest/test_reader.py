@@ -12,7 +12,8 @@ import pytest
 import structlog
 
 from analysis.facts import Kind, Reading, ReportedRecipient
-from analysis.ledger import Recorded
+from analysis.ledger import WAIT, Recorded
+from analysis.lifecycle import Fact
 from analysis.rulebook import shipped
 from analysis.schema import raw_inbound, reports, suppressions
 from analysis.store import Store
@@ -26,13 +27,17 @@ from tests.storing import (
     NO_SUCH_USER,
     NOW,
     Unsteady,
+    came_of,
     delivered,
     new_id,
     reasons,
+    recorded,
     rows,
+    sent_to,
     state_of,
     until,
 )
+from tests.storing import claimed as claimed_deliveries
 
 pytestmark = pytest.mark.anyio
 
@@ -109,6 +114,23 @@ async def test_a_stored_bounce_suppresses_the_recipient_it_proves(store: Store) 
     assert reasons(await rows(store, suppressions)) == ["hard_bounce"]
     assert sorted(heard.kinds) == ["autoreply", "bounce"]
     assert [f.suppressed for f in heard.facts if f.kind is Kind.BOUNCE] == [True]
+
+
+async def test_a_bounce_that_waits_for_its_attempt_is_counted_once_when_it_is_read(
+    store: Store,
+) -> None:
+    """It overtook our own commit of the 250."""
+    await sent_to(store, "ann@example.net")
+    [claim] = await claimed_deliveries(store)
+    await kept(store, raw(b"bounce", subject_id=claim.delivery_id))
+    now, heard = [NOW], Heard()
+    made = reader(store, heard, lambda: now[0])
+    assert await made.round() == 1
+    assert heard.kinds == []
+    await recorded(store, came_of(claim, Fact.ACCEPTED))
+    now[0] += WAIT + 1
+    assert await made.round() == 1
+    assert heard.kinds == [Kind.BOUNCE]
 
 
 async def test_a_poisonous_mail_is_put_aside_alone(store: Store) -> None:
