@@ -7,7 +7,8 @@ waits) only the newest so many rows are looked at, and the answer says so.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,7 @@ MOST_NOTES = 500
 WAITING = 5_000
 """Deliveries that are looked at for why they wait, those due first before the others."""
 
+_HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _SUBJECT = func.lower(func.substr(messages.c.subject, text("1"), text("60")))
 """As `ix_messages_subject` has it; what differs further on is told apart afterwards."""
 
@@ -90,6 +92,7 @@ def to_address(tx: Connection, address_hash: bytes, limit: int = 20) -> list[Any
             select(
                 deliveries.c.id,
                 deliveries.c.message_id,
+                deliveries.c.recipient,
                 deliveries.c.state,
                 deliveries.c.category,
                 deliveries.c.created_at,
@@ -188,6 +191,27 @@ def audit_before(
     if subject is not None:
         query = query.where(audit.c.subject == subject)
     return list(tx.execute(query.order_by(audit.c.seq.desc()).limit(limit)).all())
+
+
+def names_of(tx: Connection, subjects: Collection[str]) -> dict[str, str]:
+    """What people call these subjects of the audit: an address that is still known, the subject of
+    a message, the name of a key.  What has been erased has none."""
+    m, s, k = messages.c, suppressions.c, api_keys.c
+    hashes = [bytes.fromhex(one) for one in subjects if _HASH.fullmatch(one)]
+    others = [one for one in subjects if not _HASH.fullmatch(one)]
+    listed = select(s.address_hash, s.address).where(
+        s.address_hash.in_(hashes), s.address.is_not(None)
+    )
+    named = {bytes(hashed).hex(): str(name) for hashed, name in tx.execute(listed)}
+    for hashed in hashes:  # one look in an index for each: an address may have very much mail
+        if hashed.hex() not in named and (newest := to_address(tx, hashed, 1)):
+            named[hashed.hex()] = newest[0].recipient
+    for query in (
+        select(m.id, m.subject).where(m.id.in_(others), m.subject != ""),
+        select(k.id, k.name).where(k.id.in_(others)),
+    ):
+        named |= {row[0]: row[1] for row in tx.execute(query)}
+    return named
 
 
 def audit_of(tx: Connection, subjects: Sequence[str]) -> dict[str, list[Any]]:

@@ -34,7 +34,7 @@ class RulebookSource:
     """Raises `RuleError` at its making where the file cannot be used: there is nothing to keep."""
 
     def __init__(self, file: Path | None = None) -> None:
-        self._file = file
+        self.file = file
         self._mark = _mark(file)
         self.current = shipped() if file is None else with_own(file)
 
@@ -47,11 +47,11 @@ class RulebookSource:
 
         Raises `RuleError`, once for each change, where it cannot be used; the rules then stay.
         """
-        mark = _mark(self._file)
-        if self._file is None or mark == self._mark:
+        mark = _mark(self.file)
+        if self.file is None or mark == self._mark:
             return False
         self._mark = mark
-        self.current = with_own(self._file)
+        self.current = with_own(self.file)
         return True
 
 

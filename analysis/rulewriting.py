@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from textwrap import wrap
 
 from analysis.radar import Unknown, constant_parts
 from analysis.reply import Reply
@@ -21,13 +22,19 @@ MOST_PATTERN = 120
 ENOUGH = 12
 """Characters of words that stand for themselves; fewer need the others too."""
 
+_CHOICES = wrap(
+    ", ".join(category for category in Category if category is not Category.UNKNOWN),
+    width=78,
+    initial_indent="#   ",
+    subsequent_indent="#   ",
+)
 _SPECIAL = re.compile(r"[\\.^$|?*+()\[\]{}]")
 _EDGES = " \t.,:;!-/<>()[]{}'\"=#"
 _SLUG = re.compile(r"[a-z0-9]+", re.ASCII)
 
 
 def draft(unknown: Unknown) -> str:
-    """The rule in TOML, five to seven lines."""
+    """The rule in TOML, some ten short lines."""
     said = unknown.example
     read = Reply.read(str(said), stage=said.stage, provider=said.provider)
     conditions = _conditions(read, unknown.providers)
@@ -37,8 +44,7 @@ def draft(unknown: Unknown) -> str:
     if pattern or not conditions:
         lines.append(f"pattern = [{_toml(pattern or escaped(text))}]")
     lines += conditions
-    choices = ", ".join(category for category in Category if category is not Category.UNKNOWN)
-    lines.append(f"category = {_toml(UNCHOSEN)}  # {choices}")
+    lines += [f"category = {_toml(UNCHOSEN)}  # one of these:", *_CHOICES]
     example = _toml(str(said))
     if any(line.startswith("provider") for line in conditions):
         example = f"{{ reply = {example}, provider = {_toml(said.provider)} }}"

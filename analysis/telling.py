@@ -53,6 +53,11 @@ def tell(
     return _filled(words["say"][key], known)
 
 
+def known_provider(name: str, lang: str) -> str:
+    """A mailbox provider as people call it; empty for `other` and what is none of ours."""
+    return SENTENCES[lang]["provider"].get(name, "").strip()
+
+
 def said(pieces: Sequence[Piece], now: float | None = None) -> str:
     """The pieces as text; a moment of today (UTC) without its date."""
     return "".join(one if isinstance(one, str) else clock(one, now) for one in pieces)

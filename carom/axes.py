@@ -13,6 +13,7 @@ from html import escape
 LEFT, RIGHT = 52, 14
 """Room beside the drawing, for marks."""
 
+DAY = "%d %b"
 Show = Callable[[float], str]
 """How a value is written: `number`, `percent`, `seconds` of `carom.plots`, or a caller's own."""
 Place = Callable[[float], float]
@@ -57,6 +58,17 @@ def log_marks(values: Sequence[float]) -> list[float]:
     return [10.0**n for n in range(first, last + 1)]
 
 
+_WAITS = (0.001, 0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3_600.0, 21_600.0, 86_400.0, 864_000.0)
+
+
+def wait_marks(values: Sequence[float]) -> list[float]:
+    """Marks of a logarithmic axis of seconds, where people have names for them."""
+    first = max((n for n, mark in enumerate(_WAITS) if mark <= min(values)), default=0)
+    last = next((n for n, mark in enumerate(_WAITS) if mark >= max(values)), len(_WAITS) - 1)
+    held = list(_WAITS[first : max(last, first + 1) + 1])
+    return held if held[0] <= min(values) and held[-1] >= max(values) else log_marks(values)
+
+
 def grid(marks: Sequence[float], up: Place, show: Show, width: int) -> str:
     return "".join(
         f'<line class="plot-grid" x1="{LEFT}" x2="{width - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
@@ -70,16 +82,27 @@ _HOURS = (300, 900, 3_600, 10_800, 21_600, 43_200)
 _STEPS = (*_HOURS, *(86_400 * n for n in (1, 2, 7, 14, 28, 91)))
 
 
-def time_axis(times: Sequence[float], across: Place, width: int, height: int) -> str:
-    """At most six marks at round times."""
+def time_axis(
+    times: Sequence[float],
+    across: Place,
+    width: int,
+    height: int,
+    *,
+    least: float = 0.0,
+    day: str = DAY,
+) -> str:
+    """At most six marks at round times, no nearer than `least`, and the zone they are in.
+
+    `day` is how a day is written, for `strftime`.
+    """
     first, last = min(times), max(times)
-    step = next((s for s in _STEPS if (last - first) / s <= 5), 365 * 86_400)
+    step = next((s for s in _STEPS if (last - first) / s <= 5 and s >= least), 365 * 86_400)
     start = float(math.ceil(first / step) * step)
-    shape = "%H:%M" if step < 86_400 else "%d %b"
+    shape = "%H:%M" if step < 86_400 else day
     marks = [start + step * n for n in range(int((last - start) // step) + 1)] or [first]
-    return "".join(
+    return f'<text x="2" y="{height - 8}">UTC</text>' + "".join(
         f'<text x="{across(at):.1f}" y="{height - 8}" text-anchor="{_anchor(across(at), width)}">'
-        f"{datetime.fromtimestamp(at, UTC).strftime(_day_or(shape, at))}</text>"
+        f"{datetime.fromtimestamp(at, UTC).strftime(day if at % 86_400 == 0 else shape)}</text>"
         for at in marks
     )
 
@@ -87,7 +110,3 @@ def time_axis(times: Sequence[float], across: Place, width: int, height: int) ->
 def _anchor(x: float, width: int) -> str:
     """So that no mark is cut off at the edge."""
     return "end" if x > width - 28 else "middle"
-
-
-def _day_or(shape: str, at: float) -> str:
-    return "%d %b" if at % 86_400 == 0 else shape

@@ -5,25 +5,26 @@
 fits its page.  Charts scale with the page; a title and, for those who hear the page, a description
 of the data are inside.  All words are escaped.  Times are Unix seconds and shown in UTC.
 
-What is not known (None, NaN) is a gap in a line, never a zero.
+What is not known (None, NaN) is a gap in a line, never a zero.  Letters shrink with a chart, so
+`sized` draws one twice, and the page shows the one that can be read at its width.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 from unicodedata import east_asian_width
 
 from carom.axes import (
+    DAY,
     LEFT,
     RIGHT,
     Place,
     Show,
     grid,
-    log_marks,
     marks_of,
     scale,
     scale_of_columns,
@@ -31,6 +32,10 @@ from carom.axes import (
 )
 
 WIDTH, HEIGHT = 460, 220
+NARROW = 340
+"""Of a chart on a phone."""
+_LOW = 90
+"""Height of a chart that has nothing to show."""
 _BOTTOM = 28
 _ROW = 26
 _LETTER = 6.7
@@ -51,7 +56,20 @@ STYLE = """
 .plot .plot-line { fill: none; stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
 .plot .plot-dashed { stroke-dasharray: 4 4; stroke-width: 1.5; }
 .plot .plot-ghost { fill: var(--plot-ghost); }
+.plot-narrow { display: none; }
+@media (max-width: 46rem) { .plot-narrow { display: block; } .plot-wide { display: none; } }
 """
+
+
+def sized(draw: Callable[[int], str], wide: int = WIDTH) -> str:
+    """A chart drawn for wide pages and for narrow ones, of which one is shown."""
+    return f'<div class="plot-wide">{draw(wide)}</div><div class="plot-narrow">{draw(NARROW)}</div>'
+
+
+Marks = Callable[[Sequence[float]], list[float]]
+"""What a logarithmic axis is marked with, from its values: `log_marks`, `wait_marks`."""
+EMPTY = "no data"
+"""What a chart without data says, unless its caller knows better words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,30 +131,32 @@ def lines(
     show: Show = number,
     low: float | None = 0.0,
     high: float | None = None,
-    log: bool = False,
+    log: Marks | None = None,
     description: str = "",
+    empty: str = EMPTY,
     width: int = WIDTH,
     height: int = HEIGHT,
 ) -> str:
     """Lines over time.  `low` and `high` bound the value axis; None fits it to the data.
 
-    `log`: the value axis is logarithmic and what is not above zero a gap.
+    `log`: the value axis is logarithmic, with these marks, and what is not above zero a gap.
     """
     known = [
-        [(at, value) for at, value in line.points if _known(value, log=log)] for line in series
+        [(at, value) for at, value in line.points if _known(value, log=bool(log))]
+        for line in series
     ]
     values = [value for points in known for _, value in points if value is not None]
     times = [at for line in series for at, _ in line.points]
     if not values:
-        return _empty(title, width, height)
+        return _empty(title, empty, width)
     top = _top(width, [line.name for line in series] if len(series) > 1 else [])
-    marks = log_marks(values) if log else marks_of(values, low, high)
+    marks = log(values) if log else marks_of(values, low, high)
     across = scale(min(times), max(times), LEFT, width - RIGHT)
-    up = scale(marks[0], marks[-1], height - _BOTTOM, top, log=log)
+    up = scale(marks[0], marks[-1], height - _BOTTOM, top, log=bool(log))
     drawn = [grid(marks, up, show, width), time_axis(times, across, width, height)]
     for n, line in enumerate(series):
         style = "plot-line plot-dashed" if line.dashed else "plot-line"
-        runs = _runs(line.points, log=log)
+        runs = _runs(line.points, log=bool(log))
         drawn.extend(_run(run, across, up, style, n) for run in runs)
     told = description or "; ".join(_tell(line, show) for line in series)
     names = [(line.name, line.dashed) for line in series] if len(series) > 1 else []
@@ -150,13 +170,15 @@ def columns(
     *,
     show: Show = number,
     description: str = "",
+    empty: str = EMPTY,
+    day: str = DAY,
     width: int = WIDTH,
     height: int = HEIGHT,
 ) -> str:
     """Stacked columns over time, the first stack at the bottom; negative values count as zero."""
     sums = [sum(max(0.0, stack.values[n]) for stack in stacks) for n in range(len(times))]
     if not times or not any(sums):
-        return _empty(title, width, height)
+        return _empty(title, empty, width)
     top = _top(width, [stack.name for stack in stacks] if len(stacks) > 1 else [])
     marks = marks_of(sums, 0.0, None)
     step = (width - LEFT - RIGHT) / len(times)
@@ -170,7 +192,10 @@ def columns(
                 paint = _colour(_place(stack, n))
                 drawn.append(_rect(x, up(under[i] + value), step * 0.8, tall, paint))
                 under[i] += value
-    drawn.append(time_axis(times, scale_of_columns(times, step), width, height))
+    apart = min((b - a for a, b in pairwise(times)), default=0.0)
+    drawn.append(
+        time_axis(times, scale_of_columns(times, step), width, height, least=apart, day=day)
+    )
     told = description or "; ".join(f"{s.name}: {show(sum(s.values))} in all" for s in stacks)
     names = [(stack.name, False) for stack in stacks] if len(stacks) > 1 else []
     colours = [_place(stack, n) for n, stack in enumerate(stacks)]
@@ -186,6 +211,7 @@ def bars(
     high: float | None = None,
     compared: tuple[str, str] | None = None,
     description: str = "",
+    empty: str = EMPTY,
     width: int = WIDTH,
 ) -> str:
     """Horizontal bars, one a row; the value and the row's note stand at its end.
@@ -193,11 +219,12 @@ def bars(
     `compared` names what the bars and the pale bars behind them are, such as ("now", "last week").
     """
     if not rows:
-        return _empty(title, width, 90)
+        return _empty(title, empty, width)
     values = [v for row in rows for v in (row.value, row.before) if v is not None]
     most = max(values, default=0.0) if high is None else high
     left = min(180.0, 12 + _LETTER * max(_letters(row.name) for row in rows))
     right = 12 + _LETTER * max(_letters(_ending(row, show)) for row in rows)
+    left = min(left, max(60.0, width - right - 40))
     across = scale(low, max(most, low + 1e-9), left, max(left + 40, width - right))
     top = _top(width, list(compared or ()))
     height = int(top + _ROW * len(rows) + 6)
@@ -248,7 +275,7 @@ def _run(run: list[tuple[float, float]], across: Place, up: Place, style: str, c
 
 def _top(width: int, names: Sequence[str]) -> int:
     """Where the drawing begins, under the title and the legend's rows."""
-    return 32 + 18 * (_legend_places(names, width)[1] if names else 0)
+    return 36 + 18 * (_legend_places(names, width)[1] if names else 0)
 
 
 def _legend_places(names: Sequence[str], width: int) -> tuple[list[tuple[float, int]], int]:
@@ -355,9 +382,9 @@ def _trend(values: Sequence[float]) -> str:
     return ""
 
 
-def _empty(title: str, width: int, height: int) -> str:
-    said = f'<text x="{width / 2}" y="{height / 2 + 10}" text-anchor="middle">no data yet</text>'
-    return _svg(title, "no data yet", said, width, height)
+def _empty(title: str, said: str, width: int) -> str:
+    shown = f'<text x="{width / 2}" y="{_LOW / 2 + 10}" text-anchor="middle">{escape(said)}</text>'
+    return _svg(title, said, shown, width, _LOW)
 
 
 def _svg(title: str, told: str, drawn: str, width: int, height: int) -> str:

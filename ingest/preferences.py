@@ -157,8 +157,8 @@ SAY: dict[Language, dict[str, str]] = {
     "en": {
         "title": "Your preferences",
         "for": "For {address}",
-        "left": "You are unsubscribed from:",
-        "none": "You are not unsubscribed from anything.",
+        "left": "You have unsubscribed from:",
+        "none": "You have not unsubscribed from anything.",
         "back": "Subscribe again",
         "leave": "Unsubscribe",
         "all": "All messages",

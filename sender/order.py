@@ -161,11 +161,18 @@ class TemplateChoice(Body):
 class Terms(Body):
     """What every kind of message says of its sending."""
 
-    stream: str = "default"
-    class_: str | None = Field(None, alias="class", description="otp, transactional or bulk")
-    send_at: Time = None
-    deadline: Time = None
-    metadata: Metadata = Field(default_factory=dict)
+    stream: str = Field("default", description="The kind of mail it is counted and kept with")
+    class_: str | None = Field(
+        None,
+        alias="class",
+        description="otp, transactional or bulk: what goes first, and how it is tried again; "
+        "else that of its stream",
+    )
+    send_at: Time = Field(None, description="Not before; ISO 8601 or Unix seconds")
+    deadline: Time = Field(None, description="Not tried again after; ISO 8601 or Unix seconds")
+    metadata: Metadata = Field(
+        default_factory=dict, description="Yours, given back with the message; not sent"
+    )
     require_tls: bool = Field(
         False, description="Only where the receiver's certificate holds; else deferred"
     )
@@ -174,23 +181,29 @@ class Terms(Body):
 class NewMessage(Terms):
     """One message; each recipient gets a delivery of its own."""
 
-    from_: MailboxField | None = Field(None, alias="from")
-    to: Mailboxes
+    from_: MailboxField | None = Field(
+        None, alias="from", description="`Shop <shop@example.com>`; else that of its stream"
+    )
+    to: Mailboxes = Field(description="Each gets a delivery of its own; all stand in To")
     subject: str = ""
-    text: str | None = None
+    text: str | None = Field(
+        None, description="The plain text; a message without it is often taken for spam"
+    )
     html: str | None = None
     reply_to: Mailboxes = Field(default_factory=list)
-    headers: dict[str, str] = Field(default_factory=dict)
+    headers: dict[str, str] = Field(default_factory=dict, description="More header fields, by name")
     attachments: list[AttachmentBody] = Field(default_factory=list)
-    template: Annotated[TemplateChoice | None, BeforeValidator(_choice)] = None
-    data: Data | None = None
+    template: Annotated[TemplateChoice | None, BeforeValidator(_choice)] = Field(
+        None, description="A stored template in place of subject, text and html; or just its name"
+    )
+    data: Data | None = Field(None, description="What the template is filled with")
 
 
 class RawMessage(Terms):
     """A ready RFC 5322 message, as text or in base64, and whom it goes to."""
 
     raw: str
-    to: Mailboxes = Field(default_factory=list)
+    to: Mailboxes = Field(default_factory=list, description="Else who is in To, Cc and Bcc")
 
 
 class Batch(Body):

@@ -20,7 +20,6 @@ from analysis.explain import Language
 from analysis.problem import Problem
 from analysis.reply import clean
 from analysis.sessions import Session
-from analysis.telling import SENTENCES
 from carom.console import rendering
 from carom.console.desk import Desk
 from carom.console.words import Words, preferred
@@ -115,7 +114,7 @@ class Visit:
             when=lambda at: rendering.when(at, words, now),
             ago=lambda at: rendering.ago(at, words, now),
             sentence=lambda pieces: rendering.sentence(pieces, words, now),
-            provider=lambda name: _provider(name, words),
+            provider=words.provider,
             moment=rendering.moment,
             **known,
         )
@@ -128,11 +127,6 @@ class Visit:
     def go(self, path: str) -> Response:
         """To another page of ours, by GET."""
         return RedirectResponse(f"{self.base}{path}", 303)
-
-
-def _provider(name: str, words: Words) -> str:
-    """A provider as people call it."""
-    return SENTENCES[words.lang]["provider"].get(name, words("overview.other")).strip()
 
 
 async def greet(desk: Desk, request: Request) -> Visit:

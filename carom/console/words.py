@@ -13,6 +13,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from analysis.telling import known_provider
+
 LANGUAGES = ("en", "zh")
 DEFAULT = "en"
 
@@ -51,6 +53,10 @@ class Words:
         if not name:
             return ""
         return TEXTS[self.lang].get(f"{group}.{name}", name.replace("_", " "))
+
+    def provider(self, name: str) -> str:
+        """A mailbox provider as people call it."""
+        return known_provider(name, self.lang) or self("overview.other")
 
     def ago(self, at: float, now: float) -> str:
         """`3 minutes ago`, `in 2 hours`, `just now`."""

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from typing import NamedTuple
 
 from analysis.stats import Json
 from carom import plots
+from carom.axes import wait_marks
 from carom.plots import Bar, Line, Stack, number, percent, seconds
-from carom.report.figures import FEW, Figures, Group
+from carom.report.figures import FEW, HOUR, Figures, Group
 from carom.report.style import STYLE
-from carom.report.terminal import about, change, earlier, headline, moved, share, span
+from carom.report.terminal import (
+    about,
+    change,
+    earlier,
+    headline,
+    moved,
+    provider,
+    share,
+    since,
+    span,
+)
 
 
 def page(figures: Figures) -> str:
@@ -74,7 +86,7 @@ def _incidents(figures: Figures) -> str:
         return ""
     shown = (
         f'<div class="incident {escape(one["state"])}"><b>{escape(one["title"]["en"])}</b>'
-        f"<p class=dim>{escape(one['state'])}, since {escape(str(one['since'])[:16])} UTC</p>"
+        f"<p class=dim>{escape(one['state'])}, since {escape(since(one))}</p>"
         f"<p>{_marked_up(one['advice']['en'])}</p></div>"
         for one in figures.incidents
     )
@@ -89,43 +101,55 @@ def _marked_up(text: str) -> str:
 
 def _arriving(figures: Figures) -> str:
     """Is mail arriving, for whom, and how quickly?"""
-    now = _points(figures.series, "delivered")
-    before = _points(figures.series_before, "delivered")
-    ratios = [value for _, value in (*now, *before) if value is not None]
-    low = max(0.0, min(ratios, default=0.0) - 0.02)
-    lines = [Line("this time", now), Line(earlier(figures), before, dashed=True)]
     charts = [
-        plots.lines(
-            "Delivered and stayed, of what ended", lines, show=percent, low=_floor(low), high=1.0
-        ),
-        plots.columns(
-            "Deliveries by what became of them",
+        lambda width: _share_over_time(figures, width),
+        lambda width: plots.columns(
+            f"Deliveries each {_slot(figures)}, by what became of them",
             [slot["time"] for slot in figures.series],
             [
                 Stack(name, [slot["states"][name] for slot in figures.series], colour)
                 for name, colour in _STATES.items()
                 if any(slot["states"][name] for slot in figures.series)
             ],
+            width=width,
         ),
-        plots.bars(
+        lambda width: plots.bars(
             "Delivered and stayed, by provider",
             [_bar(group, "delivered") for group in figures.providers],
             show=percent,
             high=1.0,
             compared=("this time", earlier(figures)),
+            width=width,
         ),
-        plots.lines(
+        lambda width: plots.lines(
             "Time until the next host accepted",
             [
                 Line(name, [(s["time"], s["time_to_accept"][p]) for s in figures.series])
                 for name, p in (("half", "p50"), ("95 %", "p95"), ("99 %", "p99"))
             ],
             show=seconds,
-            log=True,
+            log=wait_marks,
+            width=width,
         ),
     ]
     tables = _groups("Provider", figures.providers) + _groups("Stream", figures.streams)
     return f"<h2>Is mail arriving?</h2>{_plots(charts)}{tables}"
+
+
+def _share_over_time(figures: Figures, width: int) -> str:
+    now = _points(figures.series, "delivered")
+    before = _points(figures.series_before, "delivered")
+    ratios = [value for _, value in (*now, *before) if value is not None]
+    low = max(0.0, min(ratios, default=0.0) - 0.02)
+    lines = [Line("this time", now), Line(earlier(figures), before, dashed=True)]
+    title = f"Delivered and stayed, each {_slot(figures)}"
+    return plots.lines(title, lines, show=percent, low=_floor(low), high=1.0, width=width)
+
+
+def _slot(figures: Figures) -> str:
+    """What the figures over time are counted in."""
+    times = [slot["time"] for slot in figures.series[:2]]
+    return "hour" if len(times) == 2 and times[1] - times[0] <= HOUR else "day"
 
 
 _STATES = {
@@ -153,47 +177,63 @@ def _points(series: Sequence[Json], name: str) -> list[tuple[float, float | None
 def _bar(group: Group, name: str) -> Bar:
     few = group.now["ratios"][name]["denominator"] < FEW
     note = _counts(group, name) if few else ""
-    return Bar(group.name, group.ratio(name), group.ratio_before(name), note)
+    return Bar(provider(group.name), group.ratio(name), group.ratio_before(name), note)
 
 
 def _refused(figures: Figures) -> str:
     """What came back, and whose fault it was."""
     compared = ("this time", earlier(figures))
+    none = "nothing came back"
     charts = [
-        plots.bars(
+        lambda width: plots.bars(
             "Not delivered, by fault",
             [Bar(one.cause[0] or "none", one.now, one.before) for one in figures.faults],
             compared=compared,
+            empty=none,
+            width=width,
         ),
-        plots.bars(
+        lambda width: plots.bars(
             "Not delivered, by category",
-            [
-                Bar(one.cause[0].replace("_", " "), one.now, one.before)
-                for one in figures.categories
-            ],
+            _by_category(figures),
             compared=compared,
+            empty=none,
+            width=width,
         ),
     ]
     return f"<h2>What came back, and whose fault was it?</h2>{_plots(charts)}"
+
+
+def _by_category(figures: Figures) -> list[Bar]:
+    """One bar a category, whosever fault each case of it was."""
+    now: Counter[str] = Counter()
+    before: Counter[str] = Counter()
+    for one in figures.categories:
+        now[one.cause[0]] += one.now
+        before[one.cause[0]] += one.before
+    return [Bar(name.replace("_", " "), n, before[name]) for name, n in now.most_common()]
 
 
 def _unwanted(figures: Figures) -> str:
     """Complaints and the suppression list."""
     days = sorted({day for found in figures.grown.values() for day in found})
     charts = [
-        plots.bars(
+        lambda width: plots.bars(
             "Complaints, of what stayed delivered",
             [_bar(group, "complained") for group in figures.providers if _complained(group)],
             show=percent,
             compared=("this time", earlier(figures)),
+            empty="nobody complained",
+            width=width,
         ),
-        plots.columns(
-            "New on the suppression list, and still there",
+        lambda width: plots.columns(
+            "New on the suppression list, each day",
             days,
             [
                 Stack(reason.replace("_", " "), [float(found.get(day, 0)) for day in days])
                 for reason, found in sorted(figures.grown.items())
             ],
+            empty="nobody is new on it",
+            width=width,
         ),
     ]
     rows = [
@@ -211,31 +251,40 @@ def _complained(group: Group) -> bool:
 
 def _seeds(figures: Figures) -> str:
     """Where seed mailboxes found our probes, with the interval that few samples leave."""
-    found = [(name, tally) for name, tally in figures.placement.items() if tally.samples]
-    if not found:
+    bars = [
+        Bar(provider(name), tally.ratio, note=f"{about(tally.interval)}, {tally.samples}")
+        for name, tally in figures.placement.items()
+        if tally.samples
+    ]
+    if not bars:
         return ""
-    chart = plots.bars(
-        "Probes in the inbox, with what 95 of 100 such counts hold",
-        [
-            Bar(name, tally.ratio, note=f"{about(tally.interval)}, {tally.samples} probes")
-            for name, tally in found
-        ],
-        show=percent,
-        high=1.0,
-    )
-    return f"<h2>Does it reach the inbox?</h2>{_plots([chart])}"
+    title = "In the inbox (95 % interval, probes)"
+    drawn = _plots([lambda width: plots.bars(title, bars, show=percent, high=1.0, width=width)])
+    return f"<h2>Does it reach the inbox?</h2>{drawn}"
 
 
 def _groups(title: str, groups: Sequence[Group]) -> str:
-    names = (title, "Delivered and stayed", "Change", "Bounced", "Complained", "p50", "p95")
+    names = (
+        title,
+        "Delivered and stayed",
+        "Change",
+        "Bounced",
+        "Complained",
+        "Half accepted in",
+        "95 % in",
+    )
     rows = []
     for group in groups:
         waits = group.now["time_to_accept"]
-        cells: list[str | Marked] = [group.name, share(group, "delivered")]
+        cells: list[str | Marked] = [_named(group, title), share(group, "delivered")]
         cells.append(Marked(change(group, "delivered"), moved(group, "delivered")))
         cells += [_ratio(group, name) for name in ("bounced", "complained")]
         rows.append((*cells, _wait(waits["p50"]), _wait(waits["p95"])))
     return _table(names, rows)
+
+
+def _named(group: Group, title: str) -> str:
+    return provider(group.name) if title == "Provider" else group.name
 
 
 class Marked(NamedTuple):
@@ -247,7 +296,7 @@ class Marked(NamedTuple):
 
 def _table(titles: Sequence[str], rows: Iterable[Sequence[str | Marked]]) -> str:
     body = "".join(
-        f'<tr><th scope="row">{escape(str(first))}</th>{"".join(_cell(one) for one in rest)}</tr>'
+        f'<tr><th scope="row">{escape(str(first))}</th>{_cells(titles[1:], rest)}</tr>'
         for first, *rest in rows
     )
     if not body:
@@ -259,15 +308,20 @@ def _table(titles: Sequence[str], rows: Iterable[Sequence[str | Marked]]) -> str
     )
 
 
-def _cell(cell: str | Marked) -> str:
-    if isinstance(cell, Marked):
-        way = {1: ' class="up"', -1: ' class="down"'}.get(cell.moved, "")
-        return f"<td{way}>{escape(cell.text)}</td>"
-    return f"<td>{escape(cell)}</td>"
+def _cells(titles: Sequence[str], cells: Sequence[str | Marked]) -> str:
+    """Each with its column's title, which stands beside it where the page is narrow."""
+    return "".join(_cell(title, one) for title, one in zip(titles, cells, strict=True))
 
 
-def _plots(charts: Sequence[str]) -> str:
-    return f'<div class="plots">{"".join(f"<figure>{chart}</figure>" for chart in charts)}</div>'
+def _cell(title: str, cell: str | Marked) -> str:
+    text, moved_ = cell if isinstance(cell, Marked) else (cell, 0)
+    way = {1: ' class="up"', -1: ' class="down"'}.get(moved_, "")
+    return f'<td data-label="{escape(title)}"{way}>{escape(text)}</td>'
+
+
+def _plots(charts: Sequence[Callable[[int], str]]) -> str:
+    drawn = "".join(f"<figure>{plots.sized(chart)}</figure>" for chart in charts)
+    return f'<div class="plots">{drawn}</div>'
 
 
 _FOOT = (

@@ -22,7 +22,7 @@ p { margin: 6px 0; } .dim { color: var(--dim); }
   font-weight: 650; font-variant-numeric: tabular-nums; }
 .tile span { color: var(--dim); font-size: 13px; display: block; }
 .plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 440px), 1fr));
-  gap: 14px; align-items: start; }
+  gap: 14px; }
 figure { padding: 12px 10px 8px; min-width: 0; }
 .table { overflow-x: auto; margin-top: 14px; }
 table { border-collapse: collapse; width: 100%; font-size: 14px;
@@ -36,7 +36,15 @@ tbody th { font-weight: 600; } .few td { color: var(--dim); }
 .incident { border-left: 4px solid var(--bad); padding: 10px 14px; background: var(--card);
   border-radius: 4px; margin: 10px 0; } .incident.closed { border-color: var(--line); }
 footer { margin-top: 40px; font-size: 13px; color: var(--dim); max-width: 70em; }
-@media (max-width: 600px) { main { padding: 18px 12px 32px; } .tile b { font-size: 21px; }
-  th, td { padding: 6px 8px; } .tiles { grid-template-columns: 1fr 1fr; } }
+@media (max-width: 46rem) { main { padding: 18px 12px 32px; } .tile b { font-size: 21px; }
+  .tiles { grid-template-columns: 1fr 1fr; } figure { padding: 10px 8px 4px; }
+  /* a table of wide rows becomes a list of small ones */
+  thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+  table, tbody, tr, th, td { display: block; } .table { position: relative; }
+  tr { padding: 9px 12px; border-top: 1px solid var(--line); }
+  tbody tr:first-child { border-top: 0; }
+  th, td { padding: 1px 0; border: 0; text-align: left; white-space: normal; }
+  td { display: grid; grid-template-columns: 10em 1fr; gap: 0 .6em; }
+  td::before { content: attr(data-label); color: var(--dim); font-size: 13px; } }
 @media print { body { background: #fff; } figure, .tile { break-inside: avoid; } }
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from rich import box
@@ -10,7 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from analysis import stats
 from analysis.interval import Interval, wilson
+from analysis.telling import known_provider
 from carom.plots import number, percent, seconds
 from carom.report.figures import FEW, Figures, Group
 
@@ -27,13 +29,23 @@ def show(figures: Figures, console: Console) -> None:
 
 
 def span(figures: Figures) -> str:
-    """`16 Nov 00:00 to 23 Nov 14:05 UTC`."""
+    """`16 Nov 2026 00:00 to 23 Nov 2026 14:05 UTC`."""
     first, last = (_when(at) for at in (figures.since, figures.until))
     return f"{first} to {last} UTC"
 
 
 def _when(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%d %b %H:%M")
+    return f"{datetime.fromtimestamp(at, UTC):%d %b %Y %H:%M}"
+
+
+def since(incident: stats.Json) -> str:
+    """`2026-11-23 14:05 UTC`."""
+    return f"{str(incident['since'])[:16].replace('T', ' ')} UTC"
+
+
+def provider(name: str) -> str:
+    """A mailbox provider as people call it."""
+    return known_provider(name, "en") or "other providers"
 
 
 def headline(figures: Figures) -> str:
@@ -89,8 +101,8 @@ def about(interval: Interval) -> str:
 
 
 def _tables(figures: Figures) -> Iterable[Table]:
-    for title, groups in (("Provider", figures.providers), ("Stream", figures.streams)):
-        yield _groups(title, groups)
+    yield _groups("Provider", figures.providers, provider)
+    yield _groups("Stream", figures.streams, str)
     causes = _table("Category", "Fault", "Now", "Before")
     for one in figures.categories:
         causes.add_row(*one.cause, f"{one.now:,}", f"{one.before:,}")
@@ -105,26 +117,26 @@ def _tables(figures: Figures) -> Iterable[Table]:
         waiting.add_row(class_, number(depth), seconds(round(oldest)))
     yield waiting
     seeds = _table("Inbox placement", "In the inbox", "95 % interval", "Probes")
-    for provider, tally in figures.placement.items():
+    for name, tally in figures.placement.items():
         if tally.ratio is not None:
             within = about(tally.interval)
-            seeds.add_row(provider, percent(tally.ratio), within, str(tally.samples))
+            seeds.add_row(provider(name), percent(tally.ratio), within, str(tally.samples))
     yield seeds
     incidents = _table("Incident", "State", "Since")
     for found in figures.incidents:
-        incidents.add_row(escape(found["title"]["en"]), found["state"], str(found["since"])[:16])
+        incidents.add_row(escape(found["title"]["en"]), found["state"], since(found))
     yield incidents
 
 
 _COLOURS = {1: "[green]", 0: "", -1: "[red]"}
 
 
-def _groups(title: str, groups: Iterable[Group]) -> Table:
+def _groups(title: str, groups: Iterable[Group], named: Callable[[str], str]) -> Table:
     table = _table(title, "Delivered and stayed", "Change", "Bounced", "Complained", "p50", "p95")
     for group in groups:
         waits = group.now["time_to_accept"]
         table.add_row(
-            escape(group.name),
+            escape(named(group.name)),
             share(group, "delivered"),
             _COLOURS[moved(group, "delivered")] + change(group, "delivered"),
             percent(group.ratio("bounced") or 0.0),

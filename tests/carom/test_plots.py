@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carom import plots
+from carom.axes import log_marks, wait_marks
 from carom.plots import Bar, Line, Stack, number, percent, seconds
 
 NOW = 1_800_000_000.0
@@ -29,9 +30,13 @@ def read(svg: str) -> ElementTree.Element:
     return root
 
 
-@given(words, st.lists(st.lists(values, max_size=8), max_size=4), st.booleans())
+@given(
+    words,
+    st.lists(st.lists(values, max_size=8), max_size=4),
+    st.sampled_from([None, log_marks, wait_marks]),
+)
 def test_lines_are_drawn_of_any_values(
-    title: str, rows: list[list[float | None]], log: bool
+    title: str, rows: list[list[float | None]], log: plots.Marks | None
 ) -> None:
     series = [
         Line(f"{title}{n}", [(NOW + 3600 * i, v) for i, v in enumerate(row)], dashed=n == 1)
@@ -89,10 +94,42 @@ def test_nothing_is_said_where_there_is_no_data() -> None:
         plots.columns("t", [], []),
         plots.bars("t", []),
     ):
-        assert "no data yet" in empty
+        assert "no data" in empty
         read(empty)
     assert plots.spark([1.0]) == plots.spark([None, None]) == ""
     assert "<path" in plots.spark([1.0, 2.0, None])
+
+
+def test_a_chart_without_data_says_what_its_caller_knows() -> None:
+    assert "nobody complained" in plots.bars("t", [], empty="nobody complained")
+
+
+def test_waits_are_marked_where_people_have_names_for_them() -> None:
+    assert [seconds(mark) for mark in wait_marks([0.4, 9_000.0])] == [
+        "100 ms", "1 s", "10 s", "60 s", "10 min", "60 min", "6 h"
+    ]  # fmt: skip
+    assert wait_marks([1e9]) == log_marks([1e9])
+
+
+def test_columns_of_a_day_are_not_marked_with_hours() -> None:
+    drawn = plots.columns("t", [NOW - NOW % 86_400 + 86_400 * n for n in range(2)], [
+        Stack("a", [1.0, 2.0])
+    ])  # fmt: skip
+    assert re.findall(r">(\d\d [A-Z][a-z]{2}|\d\d:\d\d)<", drawn) == ["15 Jan", "16 Jan"]
+    assert ">UTC<" in drawn
+
+
+def test_a_narrow_drawing_holds_what_a_wide_one_does() -> None:
+    rows = [Bar("Microsoft Outlook", 0.5, note="of 1,234"), Bar("GMX", 0.25)]
+    both = plots.sized(lambda width: plots.bars("t", rows, show=percent, width=width))
+    assert [int(wide) for wide in re.findall(r'viewBox="0 0 (\d+)', both)] == [
+        plots.WIDTH,
+        plots.NARROW,
+    ]
+    assert both.count("50 % (of 1,234)</text>") == 2
+    assert all(
+        float(x) <= plots.NARROW for x in re.findall(r' x="([\d.]+)"', both.split("plot-narrow")[1])
+    )
 
 
 def test_those_who_hear_the_page_hear_the_data() -> None:

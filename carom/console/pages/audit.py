@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from sqlalchemy import Connection
 from starlette.responses import Response
 
 from analysis import browsing
@@ -14,8 +17,14 @@ PAGE = 50
 async def show(visit: Visit) -> Response:
     (before,) = read_cursor(visit.ask("cursor"), int) or (None,)
     subject = visit.ask("subject", 100) or None
-    rows = await visit.desk.store.read(
-        lambda tx: browsing.audit_before(tx, before=before, subject=subject, limit=PAGE)
-    )
+    rows, names = await visit.desk.store.read(lambda tx: _read(tx, before, subject))
     more = write_cursor(rows[-1].seq) if len(rows) == PAGE else None
-    return visit.page("audit.html", rows=rows, more=more, subject=subject)
+    return visit.page("audit.html", rows=rows, names=names, more=more, subject=subject)
+
+
+def _read(
+    tx: Connection, before: int | None, subject: str | None
+) -> tuple[list[Any], dict[str, str]]:
+    """Entries, and the names of those subjects that people have a name for."""
+    rows = browsing.audit_before(tx, before=before, subject=subject, limit=PAGE)
+    return rows, browsing.names_of(tx, {row.subject for row in rows})

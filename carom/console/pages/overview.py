@@ -7,7 +7,7 @@ sent in.  A provider's rate is of what has ended; what still waits is in the que
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -19,7 +19,6 @@ from analysis.cohorts import HOUR, Span
 from analysis.incident_view import words as incident_words
 from analysis.lifecycle import State
 from analysis.stats import quantile
-from analysis.telling import SENTENCES
 from carom import plots
 from carom.console.visit import Visit
 from carom.console.words import Words
@@ -85,6 +84,7 @@ async def show(visit: Visit) -> Response:
         lambda tx: (count(tx, span), queue.depth(tx, visit.now), incidents.browse(tx, limit=20))
     )
     words = visit.words
+    providers = _table(counted, words)
     return visit.page(
         "overview.html",
         spans=list(SPANS),
@@ -99,18 +99,19 @@ async def show(visit: Visit) -> Response:
         waiting=sum(number for number, _ in depth.values()),
         incidents=[(one, incident_words(one, "title", visit.lang)) for one in opened],
         drawn=[
-            Markup(one)  # noqa: S704 the plots escape every word
-            for one in (
-                _over_time(counted, span, words),
-                _by_provider(counted, words),
-                _by_cause(counted, words),
+            Markup(plots.sized(draw, wide))  # noqa: S704 the plots escape every word
+            for draw, wide in (
+                (lambda width: _over_time(counted, span, words, width), 960),
+                (lambda width: _by_provider(providers, words, width), WIDE),
+                (lambda width: _by_cause(counted, words, width), WIDE),
             )
         ],
-        providers=_table(counted, words),
+        providers=providers,
+        lost=[state.value for state in _SHOWN if state is not State.DELIVERED],
     )
 
 
-def _over_time(counted: Counted, span: Span, words: Words) -> str:
+def _over_time(counted: Counted, span: Span, words: Words, width: int) -> str:
     first, hours = int(span.since // HOUR), int((span.until - span.since) // HOUR)
     wide = -(-hours // COLUMNS)
     times = [span.since + n * wide * HOUR for n in range(-(-hours // wide))]
@@ -119,11 +120,13 @@ def _over_time(counted: Counted, span: Span, words: Words) -> str:
         for state in _SHOWN
     ]
     return plots.columns(
-        words("overview.over_time"),
+        words("overview.each_hour" if wide == 1 else "overview.each_hours", count=wide),
         times,
         [s for s in stacks if any(s.values)],
-        width=960,
+        width=width,
         height=250,
+        empty=words("overview.empty"),
+        day=words("overview.day_mark"),
     )
 
 
@@ -137,32 +140,48 @@ def _columns(
     return found
 
 
-def _by_provider(counted: Counted, words: Words) -> str:
+def _by_provider(providers: Sequence[Line], words: Words, width: int) -> str:
     rows = [
-        Bar(name, ratio, note=words("overview.of", count=ended))
-        for name, ended, ratio in _table(counted, words)[:BARS]
-        if ratio is not None
+        Bar(one.name, one.share, note=words("overview.of", count=f"{one.ended:,}"))
+        for one in providers[:BARS]
+        if one.share is not None
     ]
-    title = words("overview.by_provider")
-    return plots.bars(title, rows, show=plots.percent, high=1.0, width=WIDE)
+    return plots.bars(
+        words("overview.by_provider"),
+        rows,
+        show=plots.percent,
+        high=1.0,
+        width=width,
+        empty=words("overview.none_ended"),
+    )
 
 
-def _by_cause(counted: Counted, words: Words) -> str:
+def _by_cause(counted: Counted, words: Words, width: int) -> str:
     most = sorted(counted.causes.items(), key=lambda one: -one[1])[:BARS]
     rows = [Bar(words.of("category", category), n) for category, n in most]
-    return plots.bars(words("overview.by_cause"), rows, width=WIDE)
+    title, none = words("overview.by_cause"), words("overview.none_failed")
+    return plots.bars(title, rows, width=width, empty=none)
 
 
-def _table(counted: Counted, words: Words) -> list[tuple[str, int, float | None]]:
-    """Provider, how many ended, the share that was delivered; the most first."""
-    names = SENTENCES[words.lang]["provider"]
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A provider: how many ended, the share that was delivered, and what became of the others."""
+
+    name: str
+    ended: int
+    share: float | None
+    states: Mapping[str, int]
+
+
+def _table(counted: Counted, words: Words) -> list[Line]:
+    """A line for each provider, the most mail first."""
     found = []
     for provider in {one for one, _ in counted.providers}:
         ended = _sum(counted.providers, provider, _ENDED)
         share = _sum(counted.providers, provider, [State.DELIVERED]) / ended if ended else None
-        name = names.get(provider, words("overview.other")).strip()
-        found.append((name, ended, share))
-    return sorted(found, key=lambda one: (-one[1], one[0]))
+        states = {s.value: _sum(counted.providers, provider, [s]) for s in _SHOWN}
+        found.append(Line(words.provider(provider), ended, share, states))
+    return sorted(found, key=lambda one: (-one.ended, one.name))
 
 
 def _sum(table: Mapping[tuple[str, str], int], provider: str, states: Iterable[State]) -> int:

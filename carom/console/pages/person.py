@@ -66,6 +66,7 @@ async def show(visit: Visit) -> Response:
         "person.html",
         address=address.wire,
         found=found,
+        many=len({one.get("recipient") for one in found.timeline} - {None}) > 1,
         told=explain(address.wire, found.delivery, found.standing, lang=lang, now=visit.now),
         answer=tell(address.wire, found.delivery, entry, lang=lang, now=visit.now),
         streams=_streams(visit, found.delivery),

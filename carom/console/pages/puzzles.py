@@ -27,4 +27,6 @@ async def show(visit: Visit) -> Response:
     # what a rule has been written for since is no longer a puzzle
     left = [one for one in seen if radar.unknown(rules.classify(one.example))]
     puzzles = [Puzzle(one, draft(one)) for one in left[:SHOWN]]
-    return visit.page("puzzles.html", puzzles=puzzles, more=max(0, len(left) - SHOWN))
+    return visit.page(
+        "puzzles.html", puzzles=puzzles, more=max(0, len(left) - SHOWN), file=visit.desk.rules.file
+    )
