@@ -37,6 +37,7 @@ class RulebookSource:
         self.file = file
         self._mark = _mark(file)
         self.current = shipped() if file is None else with_own(file)
+        self.trouble = ""  # why the file as it is now is not in force
 
     def classify(self, reply: Reply) -> Verdict:
         """What the reply means by the rules of this moment."""
@@ -51,7 +52,12 @@ class RulebookSource:
         if self.file is None or mark == self._mark:
             return False
         self._mark = mark
-        self.current = with_own(self.file)
+        try:
+            self.current = with_own(self.file)
+        except RuleError as error:
+            self.trouble = str(error)
+            raise
+        self.trouble = ""
         return True
 
 

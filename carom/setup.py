@@ -25,6 +25,7 @@ from sender.dkim_keys import KeyKind, generate
 TOKEN_KEY = "token.key"  # noqa: S105  a file name
 PRIVACY_KEY = "privacy.key"
 API_KEY = "api.key"
+OWN_RULES = "own-rules.toml"
 SELECTORS = {KeyKind.RSA: "carom-r1", KeyKind.ED25519: "carom-e1"}
 """Numbered, since a new key is published under a new selector before the old one is taken away."""
 
@@ -62,6 +63,7 @@ def write(directory: Path, names: Plan, random: Callable[[int], bytes]) -> Path:
     content[TOKEN_KEY] = b64encode(random(32)) + b"\n"
     content[PRIVACY_KEY] = b64encode(random(32)) + b"\n"
     content[API_KEY] = f"{api_key.text}\n".encode()
+    content[OWN_RULES] = _RULES
     content[DEFAULT_FILE] = _settings(names, api_key.key).encode()
     _refuse_to_overwrite(directory, content)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -157,4 +159,14 @@ keys = [{{ id = "1", file = "{TOKEN_KEY}" }}]  # rotate: carom keys token rotate
 
 [privacy]
 keys = [{{ file = "{PRIVACY_KEY}" }}]  # of erased addresses; keep it: it cannot be made again
+
+[rules]
+file = "{OWN_RULES}"  # what replies mean, where you know better; read again when it changes
+"""
+
+
+_RULES = b"""\
+# Your own rules: what replies and bounces mean, asked before Carom's.  Read again within seconds
+# of a change, without a restart.  Replies that no rule took come with a rule to fill in: in the
+# console under "Unknown replies", or by `carom rules unknown`.  Check it: `carom rules check`.
 """

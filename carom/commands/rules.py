@@ -53,7 +53,11 @@ def check(
     if problems:
         raise typer.Exit(1)
     examples = sum(len(rule.examples) for rule in rules)
-    typer.echo(f"{len(rules)} rules and {examples} examples are well")
+    typer.echo(f"all is well: {_counted(len(rules), 'rule')}, {_counted(examples, 'example')}")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _rules_of(own: Path | None) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:

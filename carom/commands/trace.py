@@ -118,6 +118,9 @@ def _why(fact: dict[str, Any]) -> str:
     return f" ({fact['reason']})" if fact.get("reason") else ""
 
 
+_AUDIENCES = {"user": "the user", "support": "support", "developer": "developers"}
+
+
 def _show_address(found: dict[str, Any]) -> None:
     typer.echo(found["sentence"])
     typer.echo(f"{found['recipient']}: {found['verdict']}. {found['cause']}")
@@ -128,7 +131,7 @@ def _show_address(found: dict[str, Any]) -> None:
     if found["next_attempt"]:
         typer.echo(f"  next try: {found['next_attempt']}")
     for audience, words in found["advice"].items():
-        typer.echo(f"  for the {audience}: {words}")
+        typer.echo(f"  for {_AUDIENCES[audience]}: {words}")
     if found["recent"]:
         typer.echo("")
     for one in found["recent"]:

@@ -19,12 +19,18 @@ from analysis import audit as auditing
 from analysis import browsing, sessions
 from analysis import keys as api_keys
 from analysis.access import Access
+from analysis.address import address_hash, parse
+from analysis.erase import erase
+from analysis.facts import Kind
 from analysis.lookup import message as message_of
+from analysis.reply import Stage
 from analysis.schema import audit, console_sessions, messages, suppressions
+from analysis.verdict import Category, Fault
 from carom.console.routes import console as routes_of
 from carom.console.words import TEXTS, Words, preferred
 from tests.carom import console_cast as cast
 from tests.carom.console_peer import Console, console, words
+from tests.carom.test_web_incidents import hold, opened
 from tests.carom.web_peer import URL, on
 from tests.storing import NOW
 
@@ -440,6 +446,18 @@ async def test_the_timeline_holds_the_servers_own_words(view: Console) -> None:
     assert "mailbox-full/over-quota" in page
 
 
+async def test_the_timeline_says_where_it_was_and_whose_fault(view: Console) -> None:
+    page = words(await view.get(f"/messages/{view.first}"))
+    assert "mx1.qq.com 192.0.2.1 · TLSv1.3 · at RCPT TO" in page
+    assert "mailbox full · fault: the mailbox · mailbox-full/over-quota" in page
+
+
+async def test_every_name_of_a_closed_set_has_words() -> None:
+    for group, names in (("stage", Stage), ("category", Category), ("fault", Fault)):
+        assert {f"{group}.{one.value}" for one in names} <= TEXTS["en"].keys()
+    assert {f"taken.{kind.value}" for kind in Kind} <= TEXTS["en"].keys()
+
+
 async def test_the_incident_that_mail_waits_for_is_named(view: Console) -> None:
     assert "Mail.ru" in words(await view.get("/incidents")) or "mailru" in words(
         await view.get("/incidents")
@@ -557,6 +575,51 @@ async def test_an_incident_is_noted_and_closed_by_a_person(desk: Console) -> Non
         lambda tx: tx.execute(select(audit.c.action).where(audit.c.subject == incident[1])).all()
     )
     assert [row.action for row in rows] == ["incident.note", "incident.close"]
+
+
+@pytest.mark.parametrize(
+    ("what", "said", "listed"),
+    [
+        ("release", "suppressed now", ["dead0@gmail.com", "dead1@gmail.com"]),
+        ("drop", "are forgotten", []),
+    ],
+)
+async def test_what_the_breaker_holds_is_released_or_dropped_by_a_person(
+    desk: Console, what: str, said: str, listed: list[str]
+) -> None:
+    store = desk.engine.store
+    incident = await store.write(lambda tx: opened(tx, "suppressions", "gmail"))
+    await store.write(lambda tx: hold(tx, incident, "dead0@gmail.com", "dead1@gmail.com"))
+    assert "2 suppressions are held back." in words(await desk.get("/incidents"))
+    done = await desk.act(f"/incidents/{incident}", do=what, why="asked Gmail, T-12")
+    page = await desk.client.get(done.headers["location"])
+    assert said in words(page)
+    assert "are held back" not in words(page)
+    assert "asked Gmail, T-12" in words(page)
+    found = select(suppressions.c.address).where(suppressions.c.address.like("dead%"))
+    order = found.order_by(suppressions.c.address)
+    assert await store.read(lambda tx: list(tx.execute(order).scalars())) == listed
+    row = select(audit).where(audit.c.subject == incident, audit.c.action == f"incident.{what}")
+    told = await store.read(lambda tx: tx.execute(row).one())
+    assert (told.reason, told.data["held"]) == ("asked Gmail, T-12", 2)
+    assert told.actor.endswith("console")
+    assert f'value="{what}"' not in page.text
+
+
+async def test_the_audit_names_whom_it_is_about_until_they_are_erased(desk: Console) -> None:
+    await desk.act("/suppress", address="ada@gmail.com", why="asked for", stream="*")
+    await desk.act(f"/messages/{desk.first}/resend")
+    page = words(await desk.get("/audit"))
+    for name in ("ada@gmail.com", "Your reset code", "Suppressed", "Sent again"):
+        assert name in page
+    assert "suppression.suppress" not in page
+    hashed = address_hash(parse("ada@gmail.com").key)
+    await desk.act("/lift", address="ada@gmail.com", why="asked again", reason="manual")
+    only = words(await desk.get(f"/audit?subject={hashed.hex()}"))
+    assert "Only entries about ada@gmail.com" in only
+    assert "Your reset code" not in only
+    await desk.engine.store.write(lambda tx: erase(tx, hashed, now=NOW, actor="a", why="b"))
+    assert "ada@gmail.com" not in words(await desk.get("/audit"))
 
 
 async def test_sending_again_makes_a_new_message_and_is_audited(desk: Console) -> None:

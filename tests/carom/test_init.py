@@ -55,7 +55,10 @@ def test_every_file_is_the_owners_only(made: Path) -> None:
     assert stat.S_IMODE(made.stat().st_mode) == 0o700
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in made.iterdir()}
     assert modes == dict.fromkeys(
-        ["carom.toml", "api.key", "token.key", "privacy.key", "dkim-rsa.pem", "dkim-ed25519.pem"],
+        [
+            *("carom.toml", "api.key", "token.key", "privacy.key", "dkim-rsa.pem"),
+            *("dkim-ed25519.pem", "own-rules.toml"),
+        ],
         0o600,
     )
 

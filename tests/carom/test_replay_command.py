@@ -44,8 +44,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         assert len(await rows(store, suppressions)) == 2
 
     with_store(load(config), story)
-    (config.parent / "own.toml").write_text(OWN)
-    config.write_text(f'{config.read_text()}\n[rules]\nfile = "own.toml"\n')
+    (config.parent / "own-rules.toml").write_text(OWN)
     return config
 
 
@@ -64,10 +63,10 @@ def test_it_shows_then_changes_then_has_nothing_to_do(
     for who in ("ann", "bob"):
         assert f"{who}@example.net: suppressed since 2027-01-15T08:00:" in shown, shown
     assert (
-        f"by rule {old} (hard_bounce); today's rules say reputation (own/frobnitz): "
+        f"by rule {old} (hard_bounce); today's rules say reputation (own-rules/frobnitz): "
         "the suppression would be lifted\n" in shown
     )
-    assert f"      2  bad_mailbox ({old}) -> reputation (own/frobnitz)\n" in shown
+    assert f"      2  bad_mailbox ({old}) -> reputation (own-rules/frobnitz)\n" in shown
     assert "2 reports and replies read; would change: 2 lifted\n" in shown
     assert said(config, capfd) == shown
     applied = said(config, capfd, "--apply")

@@ -45,8 +45,6 @@ def own(config: Path, text: str) -> Path:
     """Put this text where the settings look for the operator's rules."""
     file = config.parent / "own-rules.toml"
     file.write_text(text, "utf-8")
-    if "[rules]" not in config.read_text():
-        config.write_text(f'{config.read_text()}\n[rules]\nfile = "own-rules.toml"\n')
     return file
 
 

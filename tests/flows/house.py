@@ -251,8 +251,9 @@ def _logging_to(file: Path, *, troubled: bool) -> Iterator[None]:
 
 
 def _alive() -> set[object]:
-    """Tasks and threads, but for the loop's own pool, which ends with the loop."""
-    threads = {t for t in threading.enumerate() if not t.name.startswith("asyncio_")}
+    """Tasks and threads, but for the pools of the loop and of AnyIO, which end with the loop."""
+    pools = ("asyncio_", "AnyIO worker thread")
+    threads = {t for t in threading.enumerate() if not t.name.startswith(pools)}
     return {*asyncio.all_tasks(), *threads}
 
 

@@ -28,5 +28,9 @@ async def show(visit: Visit) -> Response:
     left = [one for one in seen if radar.unknown(rules.classify(one.example))]
     puzzles = [Puzzle(one, draft(one)) for one in left[:SHOWN]]
     return visit.page(
-        "puzzles.html", puzzles=puzzles, more=max(0, len(left) - SHOWN), file=visit.desk.rules.file
+        "puzzles.html",
+        puzzles=puzzles,
+        more=max(0, len(left) - SHOWN),
+        file=visit.desk.rules.file,
+        trouble=visit.desk.rules.trouble,
     )
