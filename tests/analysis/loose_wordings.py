@@ -101,7 +101,6 @@ LOOSE: dict[str, tuple[str, ...]] = {
         "550 5.1.1 Recipient address rejected: aliases{jo@example.net}",
         "550 Invalid mailbox: jo@example.net",
         "550-Mailbox unknown.  Either there is no mailbox associated with this name or you do not have authorization to see it. 550 5.1.1 User unknown",
-        "554 Error: no valid recipients",
         "550 5.1.1 no mailbox by that name is currently available",
         "511 5.1.1 unknown address or alias: jo@example.net",
         "550 RCPT TO:<jo@example.net> User unknown",
@@ -843,6 +842,7 @@ LOOSE: dict[str, tuple[str, ...]] = {
         "530 5.7.0 STARTTLS needed",
     ),
     "protocol": (
+        "554 Error: no valid recipients",  # what DATA hears where RCPT was put off
         "500 unrecognized command",
         "503 5.5.1 MAIL first",
         "500 5.5.2 Unrecognised verb",
