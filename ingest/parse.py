@@ -91,8 +91,13 @@ def _report(notice: Notice, rulebook: Rulebook) -> Reading | None:
 
 
 def _passed_on(report: Mail, rulebook: Rulebook) -> Reading:
-    """What a person handed over: as the report says, but by itself enough to suppress nobody."""
-    reading = _report(Notice(report), rulebook) or Reading(Kind.NORMAL)
+    """What a person handed over: as the report says, but by itself enough to suppress nobody.
+
+    Believed only with the codes of a mail system; a mere sentence is what its sender writes about.
+    """
+    reading = _report(Notice(report), rulebook)
+    if reading is None or not any(r.status or r.reply_code for r in reading.recipients):
+        return Reading(Kind.NORMAL)
     return replace(reading, recipients=tuple(map(_without_suppression, reading.recipients)))
 
 

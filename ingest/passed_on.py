@@ -2,7 +2,7 @@
 
 People forward "your mail came back" to whoever runs the mail, and to the address that the mail came
 from.  The report inside says what it always said; only that a person handed it over makes it worth
-less: it bounces its delivery where the token names one, and suppresses nobody (`ingest.parse`).
+less: without a mail system's codes it is a letter, and it suppresses nobody (`ingest.parse`).
 Answers that quote a bounce are no such thing: their author talks about it.  Opened once: a bounce
 passed on inside a bounce that was passed on is nobody's report.
 """
