@@ -1,6 +1,6 @@
 """`make torture`: the checks in their full form, and from what was seen docs/torture.md.
 
-    python -m tests.faults [--short | --part 0.1] [--seed N] [R3 S1 ...]
+    python -m tests.faults [--short | --part 0.1] [--seed N] [--note "busy machine"] [R3 S1 ...]
 
 Without ids every check is run.  Rows of checks that were not run stay as they are.  Exit status 1
 where one failed.
@@ -46,6 +46,7 @@ def main() -> int:
     wanted.add_argument("--short", action="store_true", help="as `make test` runs them")
     wanted.add_argument("--part", type=float, default=1.0, help="so much of the full form")
     wanted.add_argument("--seed", type=int, default=2)
+    wanted.add_argument("--note", default="", help="what else the machine did, for the table")
     chosen = wanted.parse_args()
     unknown = set(chosen.ids) - {check.id for check in CHECKS}
     if unknown:
@@ -54,13 +55,13 @@ def main() -> int:
     for check in CHECKS:
         if check.tests and (not chosen.ids or check.id in chosen.ids):
             part = 0.0 if chosen.short else chosen.part
-            row, good = run(check, part=part, seed=chosen.seed)
+            row, good = run(check, part=part, seed=chosen.seed, note=chosen.note)
             failed += not good
             _write(check.id, row)
     return min(failed, 1)
 
 
-def run(check: Check, *, part: float, seed: int) -> tuple[str, bool]:
+def run(check: Check, *, part: float, seed: int, note: str = "") -> tuple[str, bool]:
     """The check's row, and whether it held; `part` of the full form, 0 for the short one."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
@@ -77,7 +78,7 @@ def run(check: Check, *, part: float, seed: int) -> tuple[str, bool]:
     good = done.returncode == 0
     words = seen if good else f"**FAILED** {seen}"
     form = "short" if not part else "full" if part == 1.0 else f"{part:g} of full"
-    return _row(check, f"{words} ({took:.0f} s)", form), good
+    return _row(check, f"{words} ({took:.0f} s)", ", ".join(filter(None, (form, note)))), good
 
 
 def _seen(report: Path) -> str:
