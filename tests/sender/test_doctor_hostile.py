@@ -1,4 +1,5 @@
-"""Hostile zones: whatever the DNS says, an examination ends soon and tells of it."""
+"""Hostile zones: whatever the DNS says, an examination ends soon, calls nobody inside and tells of
+it."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from sender.doctor.ours import PublishedKey
 from sender.doctor.reverse import pointer_name
 from sender.resolver import Bounds, Resolver
 from sender.sources import Source
+from tests.peers.dialled import connections
 from tests.peers.dns_server import DnsServer, Manner
 from tests.sender.doctor_world import ADDRESS, NOW, key, ours, quoted, tools
 
@@ -30,6 +32,7 @@ TEXTS = (
     f"_smtp._tls.{BOUNCES}",
 )
 QUESTIONS = 800
+RECEIVER = ("127.0.0.1", 1)  # where `tools` sends calls to receivers
 Attack = Callable[[DnsServer], None]
 
 
@@ -194,8 +197,12 @@ async def test_an_attack_is_survived_with_a_bounded_number_of_questions(
             keys=(PublishedKey(DOMAIN, "s1", key()),),
             allowed=(),  # as in the real world: nothing of ours may be called
         )
-        findings = await examine(mine, tools(NAME, resolver, seconds=0.3), NOW)
+        with connections() as begun:
+            findings = await examine(mine, tools(NAME, resolver, seconds=0.3), NOW)
         await resolver.close()
+    called = {address for _, address in begun}
+    assert RECEIVER in called, "the watch sees nothing"
+    assert called <= {dns.nameserver, RECEIVER}
     # each has its bound of time, so a bound on their number is one on the whole
     assert sum(dns.asked.values()) + sum(dns.asked_tcp.values()) < QUESTIONS
     for check, those in findings.items():
@@ -207,4 +214,7 @@ async def test_an_attack_is_survived_with_a_bounded_number_of_questions(
     states = {one.state for one in [*findings["spf"], *findings["mx"], *findings["reverse_dns"]]}
     assert states != {State.OK}, "nothing was found amiss"
     assert "listener.ok" not in [one.code for one in findings["listener"]]
-    seen(f"{len(ATTACKS)} hostile zones: each told of, questions fewer than {QUESTIONS}")
+    seen(
+        f"{len(ATTACKS)} hostile zones: forbidden connections 0, each told of, "
+        f"questions fewer than {QUESTIONS}"
+    )
