@@ -57,10 +57,17 @@ class _Site:
     """Deliveries to one site: `users` hold or await a turn, `held` of them have one."""
 
     turns: asyncio.Semaphore
-    most: int  # connections, as its first route said
+    most: int  # connections: as many as a route of it has allowed
     users: int = 0
     held: int = 0
     idle: dict[Session, float] = field(default_factory=dict)  # since when; longest first
+
+    def allow(self, most: int) -> None:
+        """More turns from now on, also for those who wait.  Fewer are the callers' own affair:
+        `sender.pacing` begins no more conversations than it has a share in."""
+        for _ in range(most - self.most):
+            self.turns.release()
+        self.most = max(self.most, most)
 
 
 class Connections:
@@ -131,6 +138,7 @@ class Connections:
             raise RuntimeError("connections are closed")
         name, most = _pool(route), route.connections or self._limits.per_site
         site = self._sites.setdefault(name, _Site(asyncio.Semaphore(most), most))
+        site.allow(most)
         site.users += 1
         try:
             async with site.turns, self._turns:

@@ -408,6 +408,21 @@ async def test_connections_per_site_and_in_all_are_bounded_and_nobody_starves() 
     assert peak in (3, 4)  # a host hears of an end a moment later than we do
 
 
+async def test_a_share_that_grows_lets_more_in_while_the_first_still_talk() -> None:
+    """A node that joins others has one connection to begin with, and soon more."""
+    async with ScriptedMX({"data": [Stall()]}) as mx, pool() as connections:
+        small, grown = (replace(route_to(mx), connections=n) for n in (1, 3))
+        slow = asyncio.create_task(connections.deliver(small, LETTER))
+        await mx.until(lambda: "DATA" in mx.commands)
+        waiting = asyncio.create_task(connections.deliver(small, LETTER))
+        await asyncio.sleep(0)
+        async with asyncio.timeout(60):
+            outcomes = [await connections.deliver(grown, LETTER), await waiting]
+        assert [outcome.result for outcome in outcomes] == [Result.ACCEPTED] * 2
+        slow.cancel()
+        await asyncio.wait([slow])
+
+
 async def test_an_idle_connection_makes_room_for_another_site() -> None:
     async with (
         ScriptedMX() as one,
