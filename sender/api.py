@@ -41,7 +41,7 @@ from analysis.replicas import Reads
 from analysis.store import Store, StoreUnavailable
 from analysis.suppression_api import StreamName
 from sender import unsent
-from sender.intake import Intake, Order, Refused
+from sender.intake import LARGE, Intake, Order, Refused
 from sender.order import (
     Again,
     Batch,
@@ -54,6 +54,7 @@ from sender.order import (
     refused,
 )
 from sender.pressure import Congested
+from sender.ready import Ready, read
 from sender.resend import again_order_of
 from sender.submit import Idempotency, Receipt
 
@@ -171,11 +172,12 @@ class Messages:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == "application/json":
             message = checked(RawMessage, read_json(content))
-            order = raw_order_of(raw_octets(message.raw), message.to, message, mark)
+            ready = await _ready(raw_octets(message.raw))
+            order = raw_order_of(ready, message.to, message, mark)
         elif kind == "message/rfc822":
             query = {k: v for k, v in request.query_params.items() if k != "to"}
             named = [_named(text, place) for place, text in enumerate(to or ())]
-            order = raw_order_of(content, named, checked(Terms, query), mark)
+            order = raw_order_of(await _ready(content), named, checked(Terms, query), mark)
         else:
             raise Problem(
                 415,
@@ -293,6 +295,11 @@ def _named(text: str, place: int) -> Mailbox:
         return parse_mailbox(text.strip().replace(" ", "+") if "<" not in text else text)
     except AddressError as error:
         raise invalid(f"to[{place}]", str(error)) from error
+
+
+async def _ready(content: bytes) -> Ready:
+    """A ready message, read; a large one apart, or others would notice."""
+    return read(content) if len(content) < LARGE else await asyncio.to_thread(read, content)
 
 
 def _ulid(text: str) -> str:

@@ -26,7 +26,7 @@ from sender.compose import Composed, Draft, Origin, compose
 from sender.headers import ComposeError
 from sender.linting import Linting
 from sender.pressure import Pressure
-from sender.ready import accept
+from sender.ready import Ready, accept
 from sender.submit import RANKS, Idempotency, Receipt, Recipient, Submission, submit
 from sender.tokens import Tokens
 from sender.tracking import Tracking
@@ -56,7 +56,7 @@ class Refused(ValueError):
 class Order:
     """What a client asks for: a draft to compose, or a ready RFC 5322 message."""
 
-    message: Draft | bytes
+    message: Draft | Ready
     recipients: tuple[Address, ...]
     stream: str = "default"
     class_: str | None = None  # None: the stream's
@@ -72,8 +72,8 @@ class Order:
     def octets(self) -> int:
         """Roughly how much there is to compose."""
         message = self.message
-        if isinstance(message, bytes):
-            return len(message)
+        if isinstance(message, Ready):
+            return message.octets
         files = sum(len(attachment.content) for attachment in message.attachments)
         return len(message.text or "") + len(message.html or "") + files
 
@@ -228,7 +228,7 @@ class Intake:
     def _dressed(self, order: Order, to: Sequence[Recipient], class_: str, start: float) -> Order:
         """With links and pixel where its stream asks so; a body that several share has none."""
         message = order.message
-        if self._tracking is None or isinstance(message, bytes) or len(to) != 1 or order.probe:
+        if self._tracking is None or isinstance(message, Ready) or len(to) != 1 or order.probe:
             return order
         tracked = self._tracking.tracked(
             message, to[0].delivery_id, stream=order.stream, class_=class_, start=start

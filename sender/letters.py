@@ -1,8 +1,8 @@
 """Letters: what the lint looks at, read from a draft or from a ready message.
 
-Reading a ready message is the dear part: its headers are read as intake reads them, its body only
-as far as text and HTML go, by the standard library's parser, and not at all where the header says
-that it is plain text.  Nothing raises but `ComposeError`, for what intake would refuse too.
+The body of a ready message is the dear part: it is read only as far as text and HTML go, by the
+standard library's parser, and not at all where the header says that it is plain text.  Nothing
+raises but `ComposeError`, for what intake would refuse too.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from email.parser import BytesParser
 
 from analysis.address import Mailbox
 from sender.compose import Draft
-from sender.headers import ComposeError, address_list, crlf, decoded, read_block, unfolded
+from sender.headers import ComposeError, address_list, decoded, unfolded
+from sender.ready import Ready
 
 MOST_READ = 1_000_000
 """Octets of a ready message's body that are looked at."""
@@ -51,36 +52,32 @@ def of_draft(draft: Draft, size: int = 0) -> Letter:
     )
 
 
-def of_ready(content: bytes, from_: Mailbox | None = None, malformed: str = "") -> Letter:
+def of_ready(message: Ready, from_: Mailbox | None = None, malformed: str = "") -> Letter:
     """`from_` and `malformed` as intake found them."""
-    lines = crlf(content)
-    fields, end = read_block(lines)
-    headers = {name.decode("latin-1").lower(): unfolded(value) for name, value in fields}
-    body = lines[end + 2 : end + 2 + MOST_READ]
-    text, html, attachments = _parts(lines[:end], body, headers)
+    headers = {name.decode("latin-1").lower(): unfolded(value) for name, value in message.fields}
+    text, html, attachments = _parts(message, headers)
     return Letter(
         from_,
         decoded(headers.get("subject", b"")),
         text,
         html,
         {name: value.decode("utf-8", "replace") for name, value in headers.items()},
-        len(content),
+        message.octets,
         ready=True,
         attachments=attachments,
         malformed=malformed,
-        longest=max(map(len, lines.split(b"\r\n"))),
+        longest=message.longest,
     )
 
 
-def _parts(
-    block: bytes, body: bytes, headers: Mapping[str, bytes]
-) -> tuple[str | None, str | None, int]:
+def _parts(message: Ready, headers: Mapping[str, bytes]) -> tuple[str | None, str | None, int]:
     """Text, HTML and how many other parts there are."""
+    body = message.body[:MOST_READ]
     kind = headers.get("content-type", b"text/plain").partition(b";")[0].strip().lower()
     plain = headers.get("content-transfer-encoding", b"7bit").lower() in (b"7bit", b"8bit")
     if kind == b"text/plain" and plain:
         return body.decode("utf-8", "replace"), None, 0
-    whole: Message = BytesParser().parsebytes(block + b"\r\n" + body)
+    whole: Message = BytesParser().parsebytes(message.head[: message.end] + b"\r\n" + body)
     text: str | None = None
     html: str | None = None
     others = 0

@@ -23,7 +23,7 @@ from sender.headers import ComposeError
 from sender.letters import Letter, of_draft, of_ready
 from sender.linting import Linting
 from sender.order import NewMessage, Terms, order_of
-from sender.ready import accept
+from sender.ready import accept, read
 
 Fill = Callable[[NewMessage], Awaitable[tuple[NewMessage, str]]]
 
@@ -72,8 +72,9 @@ class Lints:
 
 def letter_of(content: bytes, now: float) -> Letter:
     """A ready message as the lint sees it, also one that intake would refuse."""
+    message = read(content)
     try:
         origin = Origin("0" * 26, "lint.invalid", "lint", "lint", now)
-        return of_ready(content, accept(content, origin).from_)
+        return of_ready(message, accept(message, origin).from_)
     except ComposeError as error:
-        return of_ready(content, None, error.text)
+        return of_ready(message, None, error.text)

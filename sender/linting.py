@@ -12,6 +12,7 @@ from enum import StrEnum
 from sender.compliance import ERROR, Facts, Finding, Standing, check
 from sender.compose import Composed, Draft
 from sender.letters import of_draft, of_ready
+from sender.ready import Ready
 
 
 class Policy(StrEnum):
@@ -32,7 +33,7 @@ class Linting:
         return self._policies.get(stream, Policy.WARN)
 
     def look(
-        self, message: Draft | bytes, composed: Composed, stream: str, class_: str, now: float
+        self, message: Draft | Ready, composed: Composed, stream: str, class_: str, now: float
     ) -> tuple[Finding, ...]:
         """The findings of a message that intake could compose."""
         if self.policy(stream) is Policy.OFF:

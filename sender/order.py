@@ -29,6 +29,7 @@ from analysis.problem import Problem, invalid
 from sender.compose import Attachment, Draft
 from sender.headers import ComposeError
 from sender.intake import Order, Refused
+from sender.ready import Ready
 from sender.ready import recipients as named_recipients
 from sender.submit import Idempotency
 
@@ -246,18 +247,18 @@ def _usual(stream: str, senders: Mapping[str, Mailbox]) -> Mailbox:
 
 
 def raw_order_of(
-    content: bytes, to: Sequence[Mailbox], terms: Terms, idempotency: Idempotency | None = None
+    message: Ready, to: Sequence[Mailbox], terms: Terms, idempotency: Idempotency | None = None
 ) -> Order:
     """A ready message's order; without `to` its own To, Cc and Bcc say whom it goes to."""
     try:
-        named = to or named_recipients(content)
+        named = to or named_recipients(message)
     except ComposeError as error:
         raise refused(error) from error
-    return _order(content, [one.address for one in named], terms, idempotency)
+    return _order(message, [one.address for one in named], terms, idempotency)
 
 
 def _order(
-    message: Draft | bytes,
+    message: Draft | Ready,
     recipients: Sequence[Address],
     terms: Terms,
     idempotency: Idempotency | None,

@@ -1,17 +1,20 @@
-"""Ready messages (RFC 5322): taken as they are, completed, and read for what must be known.
+"""Ready messages (RFC 5322): read once, taken as they are, completed.
 
-Promises of `accept`: line ends become CRLF, Bcc and Return-Path are taken out, Date, Message-ID,
-MIME-Version, Auto-Submitted and Feedback-ID are added where they are missing; nothing else is
-touched, an 8-bit body neither (it then needs 8BITMIME).  Earlier DKIM signatures stay: one that
-our changes break counts for no more than none (RFC 6376 section 6.1), one that still holds helps.
+`read` splits octets into header fields and body and judges nothing, so it never fails; everybody
+who looks at the message after that is handed the same `Ready`.  Promises of `accept`, the judge:
+line ends become CRLF, Bcc and Return-Path are taken out, Date, Message-ID, MIME-Version,
+Auto-Submitted and Feedback-ID are added where they are missing; nothing else is touched, an 8-bit
+body neither (it then needs 8BITMIME).  Earlier DKIM signatures stay: one that our changes break
+counts for no more than none (RFC 6376 section 6.1), one that still holds helps.
 
-Fails with `ComposeError` on the field `raw`.
+`accept` and `recipients` fail with `ComposeError` on the field `raw`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from analysis.address import AddressError, Mailbox, parse
 from sender.compose import Composed, Origin
@@ -34,59 +37,89 @@ _ONCE = frozenset(
 )
 _TAKEN_OUT = frozenset({"bcc", "return-path"})
 _BAD_IN_HEADER = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+Field = tuple[bytes, bytes]
 
 
-def accept(content: bytes, origin: Origin) -> Composed:
-    """Take a ready message (RFC 5322), in any line ends, or raise `ComposeError` on `raw`."""
-    fields, body = _read(content)
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A message as it came, but for its line ends, which are CRLF."""
+
+    head: bytes  # up to the empty line
+    body: bytes
+    fields: Sequence[Field]  # of the head, up to the first line that is none; folded as they came
+    end: int  # octets of the head that they are
+
+    @property
+    def octets(self) -> int:
+        return len(self.head) + len(b"\r\n") + len(self.body)
+
+    @property
+    def longest(self) -> int:
+        """Octets of its longest line, without the line end."""
+        return max(max(map(len, part.split(b"\r\n"))) for part in (self.head, self.body))
+
+    def having(self, fields: Sequence[Field]) -> Ready:
+        """The same message with these fields instead."""
+        block = _block(fields)
+        return Ready(block + self.head[self.end :], self.body, fields, len(block))
+
+
+def read(content: bytes) -> Ready:
+    """Read a message in any line ends; the envelope line of an mbox file is left out."""
+    lines = crlf(content)
+    if lines.startswith(b"From "):
+        lines = lines.partition(b"\r\n")[2]
+    end = lines.find(b"\r\n\r\n") + 2
+    head, body = (lines[:end], lines[end + 2 :]) if end >= 2 else (closed(lines), b"")
+    return Ready(head, body, *read_block(head))
+
+
+def accept(message: Ready, origin: Origin) -> Composed:
+    """Take a ready message, or raise `ComposeError`."""
+    _check(message)
+    fields = message.fields
     names = [name.lower().decode() for name, _ in fields]
-    for name in sorted(_ONCE):
+    for name in sorted(_ONCE.intersection(names)):
         if names.count(name) > 1:
             raise ComposeError("raw", f"has more than one {name.title()} header")
     values = dict(zip(names, (value for _, value in fields), strict=True))
-    kept = [
-        name + b":" + value + b"\r\n"
-        for name, value in fields
-        if name.lower().decode() not in _TAKEN_OUT
-    ]
-    block = header_block(_missing(names, origin)) + b"".join(kept)
+    kept = [field for name, field in zip(names, fields, strict=True) if name not in _TAKEN_OUT]
+    block = header_block(_missing(names, origin)) + _block(kept)
     return Composed(
-        closed(block + b"\r\n" + body),
+        closed(block + b"\r\n" + message.body),
         _from(values.get("from")),
         decoded(values.get("subject", b"")),
         unfolded(values.get("message-id", origin.message_id.encode())).decode(),
-        eight_bit=not body.isascii(),
+        eight_bit=not message.body.isascii(),
         internationalised=not block.isascii(),
     )
 
 
-def recipients(content: bytes) -> tuple[Mailbox, ...]:
-    """The mailboxes of To, Cc and Bcc of a ready message, for callers that name no other."""
-    fields, _ = _read(content)
-    wanted = [(name, value) for name, value in fields if name.lower() in (b"to", b"cc", b"bcc")]
+def recipients(message: Ready) -> tuple[Mailbox, ...]:
+    """The mailboxes of To, Cc and Bcc, for callers that name no other; or `ComposeError`."""
+    _check(message)
+    wanted = [field for field in message.fields if field[0].lower() in (b"to", b"cc", b"bcc")]
     return tuple(one for name, value in wanted for one in _mailboxes(name.decode(), value))
 
 
-def _read(content: bytes) -> tuple[list[tuple[bytes, bytes]], bytes]:
-    """Header fields and body with CRLF line ends, after every check that needs no meaning."""
-    lines = crlf(content)
-    if lines.startswith(b"From "):  # the envelope line of an mbox file
-        lines = lines.partition(b"\r\n")[2]
-    end = lines.find(b"\r\n\r\n") + 2
-    block = lines[:end] if end >= 2 else closed(lines)
-    if b"\0" in lines:
+def _check(message: Ready) -> None:
+    """Refuse what is wrong whatever it means."""
+    head, end = message.head, message.end
+    if b"\0" in head or b"\0" in message.body:
         raise ComposeError("raw", "contains a NUL octet")
-    if len(block) > MAX_BLOCK:
+    if len(head) > MAX_BLOCK:
         raise ComposeError("raw", f"has more than {MAX_BLOCK} octets of headers")
-    if max(map(len, lines.split(b"\r\n"))) > MAX_LINE:
+    if message.longest > MAX_LINE:
         raise ComposeError("raw", f"has a line of more than {MAX_LINE} octets")
-    fields, read = read_block(block)
-    if not _is_utf8(block):
+    if not _is_utf8(head):
         raise ComposeError("raw", "has headers that are neither ASCII nor UTF-8")
-    if read < len(block) or _BAD_IN_HEADER.search(block):
-        line = block.count(b"\r\n", 0, read) + 1
+    if end < len(head) or _BAD_IN_HEADER.search(head):
+        line = head.count(b"\r\n", 0, end) + 1
         raise ComposeError("raw", f"line {line} is no header field, or holds a control character")
-    return fields, lines[end + 2 :] if end >= 2 else b""
+
+
+def _block(fields: Sequence[Field]) -> bytes:
+    return b"".join([b"%b:%b\r\n" % field for field in fields])
 
 
 def _is_utf8(block: bytes) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 from analysis.address import AddressError, Mailbox, parse_mailbox
 from sender.intake import Order
 from sender.order import Terms, raw_order_of
+from sender.ready import read
 from sender.submit import Idempotency
 
 _ONCE_ONLY = re.compile(
@@ -37,7 +38,7 @@ def again_order_of(
         }
     )
     wanted = to or _readable(one["recipient"] for one in message["deliveries"])
-    return raw_order_of(fresh(content), wanted, terms, idempotency)
+    return raw_order_of(read(fresh(content)), wanted, terms, idempotency)
 
 
 def fresh(content: bytes) -> bytes:

@@ -148,7 +148,7 @@ class Submitting:
         recipients = [Mailbox("", address) for address in self._recipients]
         mark = wishes.mark(self._known().key.id, [address.key for address in self._recipients])
         try:
-            return raw_order_of(wishes.content, recipients, wishes.terms, mark)
+            return raw_order_of(wishes.message, recipients, wishes.terms, mark)
         except Problem as problem:
             raise WishError(header_of(problem.field), problem.detail) from None
 

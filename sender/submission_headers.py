@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -28,8 +28,9 @@ import orjson
 
 from analysis.body import checked
 from analysis.problem import Problem
-from sender.headers import MAX_BLOCK, decoded, read_block, unfolded
+from sender.headers import MAX_BLOCK, decoded, unfolded
 from sender.order import Terms
+from sender.ready import Field, Ready, read
 from sender.submit import Idempotency
 
 PREFIX = "X-Carom-"
@@ -44,13 +45,12 @@ FIELDS = {
 }
 """Header -> field of the API."""
 
+_PREFIX = PREFIX.lower().encode()
 _NAMES = {name.lower(): name for name in (*FIELDS, IDEMPOTENCY)}
 _MBOX_LINES = re.compile(rb"(?:From [^\r\n]*\r\n)*")
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
 _OF_ONE_TRY = frozenset({b"date", b"message-id", b"received"})
 """A client that builds its message anew for a second try gives it these anew."""
-
-Field = tuple[bytes, bytes]
 
 
 class WishError(ValueError):
@@ -64,11 +64,9 @@ class WishError(ValueError):
 class Wishes:
     """What the headers ask for, and the message without them."""
 
-    content: bytes
+    message: Ready
     terms: Terms
     idempotency_key: str | None
-    fields: Sequence[Field]  # its headers, folded as they came
-    body: bytes
 
     def mark(self, key_id: str, recipients: Iterable[str]) -> Idempotency | None:
         """The mark of this message from this API key; `recipients` in their identities.
@@ -80,10 +78,10 @@ class Wishes:
             return None
         content = hashlib.sha256("\n".join(sorted(recipients)).encode())
         content.update(self.terms.model_dump_json().encode())
-        for name, value in self.fields:
+        for name, value in self.message.fields:
             if name.lower() not in _OF_ONE_TRY:
                 content.update(b"\n" + name.lower() + b":" + unfolded(value))
-        content.update(b"\n\n" + self.body)
+        content.update(b"\n\n\r\n" + self.message.body)
         key = hashlib.sha256(f"{key_id}\0{self.idempotency_key}".encode())
         return Idempotency(key.digest(), content.digest())
 
@@ -96,16 +94,15 @@ def take_out(content: bytes, stream: str) -> Wishes:
     """
     if found := _MBOX_LINES.match(content):
         content = content[found.end() :]
-    fields, length = read_block(content)
-    body = content[length:]
-    wishes = _wishes(fields)
+    message = read(content)
+    ours = [field for field in message.fields if _is_ours(field)]
+    wishes = _wishes(ours)
     key = wishes.pop(IDEMPOTENCY, None)
     if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
         raise WishError(IDEMPOTENCY, "expected 1 to 255 printable ASCII characters")
-    rest = [field for field in fields if not _is_ours(field)]
-    if len(rest) < len(fields):
-        content = b"".join(name + b":" + value + b"\r\n" for name, value in rest) + body
-    return Wishes(content, _terms(wishes, stream), key, rest, body)
+    if ours:
+        message = message.having([field for field in message.fields if not _is_ours(field)])
+    return Wishes(message, _terms(wishes, stream), key)
 
 
 def header_of(field: str | None) -> str:
@@ -116,12 +113,12 @@ def header_of(field: str | None) -> str:
 
 
 def _is_ours(field: Field) -> bool:
-    return field[0][: len(PREFIX)].lower() == PREFIX.lower().encode()
+    return field[0][: len(_PREFIX)].lower() == _PREFIX
 
 
-def _wishes(fields: Sequence[Field]) -> dict[str, str]:
+def _wishes(ours: Iterable[Field]) -> dict[str, str]:
     found: dict[str, str] = {}
-    for name, value in filter(_is_ours, fields):
+    for name, value in ours:
         header = _NAMES.get(name.decode().lower())
         if header is None:
             raise WishError(name.decode()[:80], f"there is no such header{_meant(name.decode())}")

@@ -28,6 +28,7 @@ from analysis.schema import tls_reports_sent, tls_results
 from analysis.store import Store, StoreUnavailable, chunks, upsert
 from sender import tls_store
 from sender.intake import Order, Refused
+from sender.ready import read
 from sender.resolver import Found, Resolver, Trouble
 from sender.submit import Idempotency, Receipt
 from sender.tls_report import DAY, PROBE
@@ -129,7 +130,7 @@ class TlsReporting:
         key = sha256(f"tls-report|{day}|{domain}".encode()).digest()
         receipt = await self.accept(
             Order(
-                message=mail(self.reporter, domain, day, to, report),
+                message=read(mail(self.reporter, domain, day, to, report)),
                 recipients=to,
                 stream=STREAM,
                 class_="bulk",

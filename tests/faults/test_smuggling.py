@@ -16,7 +16,7 @@ import pytest
 
 from sender.compose import ComposeError, Origin
 from sender.connections import Connections
-from sender.ready import accept
+from sender.ready import accept, read
 from sender.smtp import Envelope, Host, Route, TlsMode
 from sender.smtp_transaction import BLOCK
 from tests.amounts import Amount
@@ -112,7 +112,7 @@ async def test_nothing_that_goes_out_ends_before_its_end(
         filling = (b"x" * 70 + b"\r\n") * (2 * BLOCK // 72)
         content = head + filling[: BLOCK - len(head) - 200 + shift] + form + SECOND
         try:
-            composed = accept(content, origin).content
+            composed = accept(read(content), origin).content
         except ComposeError:
             refused += 1
             continue

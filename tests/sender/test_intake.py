@@ -15,6 +15,7 @@ from analysis.schema import bodies, deliveries, messages
 from analysis.store import Store
 from sender.compose import Draft
 from sender.intake import LARGE, MOST_RECIPIENTS, Intake, Order, Refused, Terms
+from sender.ready import read
 from sender.submit import Receipt, Submission
 from sender.tokens import Key, Token, Tokens
 from tests.storing import DAY, NOW, entry, marked, new_id, rows, suppressed
@@ -84,8 +85,8 @@ async def prepared(store: Store, *to: str, **other: Any) -> Submission:
         ("deadline", {"deadline": NOW + 50, "send_at": NOW + 60}),
         ("deadline", {"deadline": NOW + 31 * DAY}),
         ("subject", {"message": replace(DRAFT, subject="Hi\r\nBcc: eve@example.org")}),
-        ("raw", {"message": b"no header at all"}),
-        ("raw", {"message": READY.replace(b"From:", b"X-From:")}),
+        ("raw", {"message": read(b"no header at all")}),
+        ("raw", {"message": read(READY.replace(b"From:", b"X-From:"))}),
         ("metadata", {"metadata": {"note": "a\x00b"}}),
         ("metadata", {"metadata": {"deep": [{"er": "\ud800"}]}}),
         ("metadata", {"metadata": {"\x00": 1}}),
@@ -135,7 +136,7 @@ async def test_what_is_stored_is_the_message_with_its_message_id(store: Store) -
 
 
 async def test_a_ready_message_is_taken_as_it_is(store: Store) -> None:
-    await opened(store).accept(order(message=READY))
+    await opened(store).accept(order(message=read(READY)))
     [body] = await rows(store, bodies)
     assert bytes(body["content"]).endswith(b"Subject: Ready\r\n\r\nHello.\r\n")
 
@@ -224,7 +225,7 @@ async def test_a_large_message_is_composed_off_the_event_loop(store: Store) -> N
     intake = opened(store, new_id=noted)
     await intake.accept(order())
     assert set(threads) == {threading.get_ident()}
-    for large in (READY + b"More.\n" * LARGE, replace(DRAFT, text="More.\n" * LARGE)):
+    for large in (read(READY + b"More.\n" * LARGE), replace(DRAFT, text="More.\n" * LARGE)):
         threads.clear()
         await intake.accept(order(message=large))
         assert threading.get_ident() not in threads

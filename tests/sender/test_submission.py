@@ -25,6 +25,7 @@ from analysis.suppression import Question, Suppression
 from analysis.suppression import Reason as Why
 from sender.intake import Intake, Order, Terms
 from sender.logins import LoginLimits, Logins
+from sender.ready import read
 from sender.submission import Desk, Submission
 from sender.submit import Receipt
 from sender.tokens import Key, Tokens
@@ -226,7 +227,7 @@ async def test_smtplib_submits_under_tls(
 
         await asyncio.to_thread(submit)
         [order] = at.back.orders
-        assert order.message == LETTER.encode()
+        assert order.message == read(LETTER.encode())
         assert order.recipients == (parse("ann@example.net"),)
 
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sender.headers import read_block
+from sender.ready import read
 from sender.submission_headers import WishError, header_of, take_out
 
 PLAIN = b"From: shop@example.com\r\nSubject: Hello\r\n\r\nOn its way.\r\n"
@@ -21,7 +22,7 @@ def with_headers(*lines: str) -> bytes:
 
 def test_a_message_without_them_stays_the_same_octets() -> None:
     wishes = take_out(PLAIN, "default")
-    assert wishes.content is PLAIN
+    assert wishes.message == read(PLAIN)
     assert wishes.terms.stream == "default"
     assert wishes.mark("key", ["ann@example.net"]) is None
 
@@ -40,7 +41,7 @@ def test_each_is_read_as_the_field_of_the_api_and_taken_out() -> None:
         ),
         "default",
     )
-    assert wishes.content == b"X-Other: stays\r\n" + PLAIN
+    assert wishes.message == read(b"X-Other: stays\r\n" + PLAIN)
     terms = wishes.terms
     assert (terms.stream, terms.class_) == ("codes", "otp")
     assert (terms.send_at, terms.deadline) == (1_800_000_000.0, 1_800_086_400.0)
@@ -88,7 +89,7 @@ def test_none_is_hidden_behind_the_first_line_of_an_mbox_file() -> None:
     """`ready.accept` takes that line away, so the headers must be looked for behind it."""
     for ahead in (b"From ann Mon\r\n", b"From ann Mon\r\nFrom bob Tue\r\n"):
         wishes = take_out(ahead + with_headers("X-Carom-Stream: codes"), "default")
-        assert wishes.content == PLAIN
+        assert wishes.message == read(PLAIN)
         assert wishes.terms.stream == "codes"
 
 
@@ -145,8 +146,8 @@ def test_whatever_comes_is_refused_or_has_none_left(
     head = "".join(f"{name}{colon}{value}\r\n" for name, colon, value in lines)
     content = head.encode(errors="replace") + b"\r\n" + body
     try:
-        left = take_out(content, "default").content
+        left = take_out(content, "default").message
     except WishError:
         return
-    fields, _ = read_block(left)
+    fields, _ = read_block(left.head)
     assert not [name for name, _ in fields if name.lower().startswith(b"x-carom-")]

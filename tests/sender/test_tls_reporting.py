@@ -27,7 +27,7 @@ from ingest.parse import read_mail
 from sender.compose import Origin
 from sender.intake import Intake, Terms
 from sender.mta_sts import Mode, Policy
-from sender.ready import accept
+from sender.ready import accept, read
 from sender.resolver import Resolver
 from sender.signing import body_hash
 from sender.tls_report import DAY, PROBE, Failing, Row
@@ -123,7 +123,7 @@ def test_the_mail_is_one_that_our_own_intake_and_reader_take() -> None:
     packed = content(OURS, "example.net", DAY_PAST, {ROW: 3}, None)
     to = (parse("tls@example.net"), parse("more@example.org"))
     ready = mail(OURS, "example.net", DAY_PAST, to, packed)
-    composed = accept(ready, Origin(new_id(), "example.com", "tls-reports", "bulk", NOW))
+    composed = accept(read(ready), Origin(new_id(), "example.com", "tls-reports", "bulk", NOW))
     assert composed.subject.startswith("Report Domain: example.net Submitter: example.com")
     assert body_hash(composed.content).value
     reading = read_mail(composed.content, shipped())
