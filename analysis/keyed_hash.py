@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from hashlib import sha256
 
 from sqlalchemy import Connection, func, select
@@ -33,7 +34,14 @@ def keys(tx: Connection) -> Sequence[bytes]:
 
 
 def keyed(key: bytes, address_hash: bytes) -> bytes:
-    return hmac.digest(key, address_hash, "sha256")
+    mac = _keyed(key).copy()  # `hmac.digest` lets go of the GIL, which is long in coming back
+    mac.update(address_hash)
+    return mac.digest()
+
+
+@lru_cache(16)
+def _keyed(key: bytes) -> hmac.HMAC:
+    return hmac.new(key, digestmod="sha256")
 
 
 def mark(key: bytes) -> str:
@@ -56,7 +64,7 @@ def forms(tx: Connection, hashes: Iterable[bytes]) -> dict[bytes, bytes]:
 
 def keyed_forms(tx: Connection, hashes: Sequence[bytes]) -> dict[bytes, bytes]:
     """The same without the plain ones."""
-    return {hmac.digest(key, one, "sha256"): one for key in keys(tx) for one in hashes}
+    return {keyed(key, one): one for key in keys(tx) for one in hashes}
 
 
 def orphans(tx: Connection) -> int:

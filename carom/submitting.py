@@ -45,11 +45,15 @@ def submission(engine: Engine) -> Submission:
 
 
 class _Withheld:
-    """Asks the suppression list at RCPT: what is asked at the same time is one read."""
+    """Asks the suppression list at RCPT.
+
+    What is asked while a read is under way goes into the next one together: a hop to a thread
+    costs more than a few more questions.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._batch: Batch[Question, Suppression | None] = Batch(self._read, lanes=2)
+        self._batch: Batch[Question, Suppression | None] = Batch(self._read)
 
     async def ask(self, address_hash: bytes, stream: str) -> Suppression | None:
         entry = await self._batch.put(Question(address_hash, stream))

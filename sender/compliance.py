@@ -210,7 +210,7 @@ def _unsubscribe(letter: Letter, facts: Facts, standing: Standing, found: _Found
 
 
 def _headers(letter: Letter, now: float, found: _Found) -> None:
-    if "from" in letter.headers and senders(letter.headers["from"]) != 1:
+    if letter.from_ is None and "from" in letter.headers and senders(letter.headers["from"]) != 1:
         found.add("from_malformed", "raw", letter.headers["from"])
     date = letter.headers.get("date")
     if date is not None and not _near(date, now):

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from typing import Literal
 from urllib.parse import quote
 
@@ -113,7 +114,12 @@ class Origin:
 
     @property
     def date(self) -> str:
-        return format_datetime(datetime.fromtimestamp(self.created_at, UTC))
+        return _date(int(self.created_at))
+
+
+@lru_cache(8)  # many messages are of one second
+def _date(second: int) -> str:
+    return format_datetime(datetime.fromtimestamp(second, UTC))
 
 
 @dataclass(frozen=True, slots=True)

@@ -250,7 +250,7 @@ def decoded(value: bytes, most: int = MAX_TEXT) -> str:
 
 
 def _decoded_words(text: str) -> str:
-    found = list(_ENCODED.finditer(text))
+    found = list(_ENCODED.finditer(text)) if "=?" in text else []
     if not found:
         return text
     parts = [text[: found[0].start()], _decoded_word(found[0])]

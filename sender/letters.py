@@ -35,7 +35,7 @@ class Letter:
     ready: bool = False
     attachments: int = 0
     malformed: str = ""  # why a ready message cannot be read
-    longest: int = 0  # octets of the longest line of a ready message
+    longest: int = 0  # octets of the longest line of a ready message that is malformed
     named: Sequence[str] = field(default_factory=tuple)
 
 
@@ -66,7 +66,7 @@ def of_ready(message: Ready, from_: Mailbox | None = None, malformed: str = "") 
         ready=True,
         attachments=attachments,
         malformed=malformed,
-        longest=message.longest,
+        longest=message.longest if malformed else 0,
     )
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from analysis.address import AddressError, Mailbox, parse
 from sender.compose import Composed, Origin
@@ -56,7 +57,7 @@ class Ready:
     @property
     def longest(self) -> int:
         """Octets of its longest line, without the line end."""
-        return max(max(map(len, part.split(b"\r\n"))) for part in (self.head, self.body))
+        return max(*map(len, self.head.split(b"\r\n")), *map(len, self.body.split(b"\r\n")))
 
     def having(self, fields: Sequence[Field]) -> Ready:
         """The same message with these fields instead."""
@@ -66,7 +67,11 @@ class Ready:
 
 def read(content: bytes) -> Ready:
     """Read a message in any line ends; the envelope line of an mbox file is left out."""
-    lines = crlf(content)
+    return read_lines(crlf(content))
+
+
+def read_lines(lines: bytes) -> Ready:
+    """Read a message whose lines all end in CRLF."""
     if lines.startswith(b"From "):
         lines = lines.partition(b"\r\n")[2]
     end = lines.find(b"\r\n\r\n") + 2
@@ -84,7 +89,7 @@ def accept(message: Ready, origin: Origin) -> Composed:
             raise ComposeError("raw", f"has more than one {name.title()} header")
     values = dict(zip(names, (value for _, value in fields), strict=True))
     kept = [field for name, field in zip(names, fields, strict=True) if name not in _TAKEN_OUT]
-    block = header_block(_missing(names, origin)) + _block(kept)
+    block = _missing(names, origin) + _block(kept)
     return Composed(
         closed(block + b"\r\n" + message.body),
         _from(values.get("from")),
@@ -109,13 +114,24 @@ def _check(message: Ready) -> None:
         raise ComposeError("raw", "contains a NUL octet")
     if len(head) > MAX_BLOCK:
         raise ComposeError("raw", f"has more than {MAX_BLOCK} octets of headers")
-    if message.longest > MAX_LINE:
+    if _overlong(head) or _overlong(message.body):
         raise ComposeError("raw", f"has a line of more than {MAX_LINE} octets")
     if not _is_utf8(head):
         raise ComposeError("raw", "has headers that are neither ASCII nor UTF-8")
     if end < len(head) or _BAD_IN_HEADER.search(head):
         line = head.count(b"\r\n", 0, end) + 1
         raise ComposeError("raw", f"line {line} is no header field, or holds a control character")
+
+
+def _overlong(lines: bytes) -> bool:
+    """Whether a line is longer than `MAX_LINE`: from one line end to the farthest within reach."""
+    at = 0
+    while len(lines) - at > MAX_LINE:
+        end = lines.rfind(b"\r\n", at, at + MAX_LINE + 2)
+        if end < 0:
+            return True
+        at = end + 2
+    return False
 
 
 def _block(fields: Sequence[Field]) -> bytes:
@@ -130,7 +146,7 @@ def _is_utf8(block: bytes) -> bool:
     return True
 
 
-def _missing(names: Sequence[str], origin: Origin) -> list[tuple[str, list[str]]]:
+def _missing(names: Sequence[str], origin: Origin) -> bytes:
     ours = {
         "Date": origin.date,
         "Message-ID": origin.message_id,
@@ -138,7 +154,12 @@ def _missing(names: Sequence[str], origin: Origin) -> list[tuple[str, list[str]]
         "Feedback-ID": origin.feedback_id,
         "MIME-Version": "1.0",
     }
-    return [(name, [value]) for name, value in ours.items() if name.lower() not in names]
+    return b"".join([_field(*one) for one in ours.items() if one[0].lower() not in names])
+
+
+@lru_cache(256)  # but for the Message-ID, many messages have the same
+def _field(name: str, value: str) -> bytes:
+    return header_block([(name, [value])])
 
 
 def _from(value: bytes | None) -> Mailbox:

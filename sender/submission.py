@@ -258,5 +258,6 @@ def _refusal(code: str, text: str, reason: Reason = Reason.SYNTAX) -> CommandErr
 def _line(code: str, text: str) -> str:
     """One line of a reply, whatever the text holds."""
     words = " ".join(text.split()).encode("ascii", "replace").decode()
-    shown = "".join(char if char.isprintable() else "?" for char in words)
-    return f"{code} {shown}"[:_MOST_OF_A_LINE]
+    if not words.isprintable():
+        words = "".join(char if char.isprintable() else "?" for char in words)
+    return f"{code} {words}"[:_MOST_OF_A_LINE]

@@ -30,7 +30,7 @@ from analysis.body import checked
 from analysis.problem import Problem
 from sender.headers import MAX_BLOCK, decoded, unfolded
 from sender.order import Terms
-from sender.ready import Field, Ready, read
+from sender.ready import Field, Ready, read_lines
 from sender.submit import Idempotency
 
 PREFIX = "X-Carom-"
@@ -94,7 +94,7 @@ def take_out(content: bytes, stream: str) -> Wishes:
     """
     if found := _MBOX_LINES.match(content):
         content = content[found.end() :]
-    message = read(content)
+    message = read_lines(content)
     ours = [field for field in message.fields if _is_ours(field)]
     wishes = _wishes(ours)
     key = wishes.pop(IDEMPOTENCY, None)

@@ -26,6 +26,7 @@ from base64 import b32encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 MIN_SECRET = 32
@@ -101,9 +102,9 @@ class Tokens:
     def __init__(self, keys: Sequence[Key]) -> None:
         if not keys:
             raise ValueError("at least one token key is needed")
-        self._first = keys[0]
-        self._secrets = {key.id: key.secret for key in keys}
-        if len(self._secrets) != len(keys):
+        self._first = keys[0].id
+        self._keyed = {key.id: hmac.new(key.secret, digestmod="sha256") for key in keys}
+        if len(self._keyed) != len(keys):
             raise ValueError("token keys must have different ids")
 
     def issue(self, purpose: Purpose, subject_id: str, *, expires: float, bound: str = "") -> str:
@@ -114,8 +115,8 @@ class Tokens:
         if not _SUBJECT.fullmatch(subject_id):
             raise ValueError(f"{subject_id!r} is not a lower-case ULID")
         day = _write_day(int(expires // _DAY))
-        mac = _mac(self._first.secret, purpose, subject_id, day, self._first.id, bound)
-        return f"{subject_id}{day}{self._first.id}{mac.decode()}"
+        mac = _mac(self._keyed[self._first], purpose, subject_id, day, self._first, bound)
+        return f"{subject_id}{day}{self._first}{mac.decode()}"
 
     def verify(
         self, purpose: Purpose, token: str, *, now: float, bound: str = ""
@@ -126,10 +127,10 @@ class Tokens:
         if match is None:
             return Refusal.MALFORMED
         subject_id, day, key_id, mac = match.groups()
-        secret = self._secrets.get(key_id)
-        if secret is None:
+        keyed = self._keyed.get(key_id)
+        if keyed is None:
             return Refusal.UNKNOWN_KEY
-        expected = _mac(secret, purpose, subject_id, day, key_id, bound)
+        expected = _mac(keyed, purpose, subject_id, day, key_id, bound)
         if not hmac.compare_digest(expected, mac.encode()):
             return Refusal.FORGED
         expires = (_read_day(day) + 1) * _DAY
@@ -184,14 +185,17 @@ def find_token(text: str) -> str | None:
 
 
 def _mac(
-    secret: bytes, purpose: Purpose, subject_id: str, day: str, key_id: str, bound: str
+    keyed: hmac.HMAC, purpose: Purpose, subject_id: str, day: str, key_id: str, bound: str
 ) -> bytes:
+    """`keyed` holds the secret and is copied: quicker, and `hmac.digest` lets go of the GIL."""
     message = f"carom|v1|{purpose}|{subject_id}|{day}|{key_id}|{bound}"
     # Lone surrogates may come in with hostile text; they must not fit, and must not raise.
-    digest = hmac.digest(secret, message.encode("utf-8", "surrogatepass"), "sha256")
-    return b32encode(digest[:_MAC_OCTETS]).translate(_TO_CROCKFORD)
+    mac = keyed.copy()
+    mac.update(message.encode("utf-8", "surrogatepass"))
+    return b32encode(mac.digest()[:_MAC_OCTETS]).translate(_TO_CROCKFORD)
 
 
+@lru_cache(64)
 def _write_day(day: int) -> str:
     if not 0 <= day < 32**_DAY_DIGITS:
         raise ValueError(f"day {day} after 1970 does not fit into a token")

@@ -83,7 +83,9 @@ class Connection(SMTP):
         self._last_words: str | None = None  # set once it is to end
         self._errors = self._commands = self._received = self._received_before = 0
         self._window = 0.0
-        self._timer: asyncio.TimerHandle | None = None  # of a command, or of a look at the rate
+        self._then: Callable[[], None] | None = None  # what is done when patience is over
+        self._due = 0.0
+        self._timer: asyncio.TimerHandle | None = None  # rings then, or before and looks again
         self._life: asyncio.TimerHandle | None = None
         self._certain_end: asyncio.TimerHandle | None = None
 
@@ -165,14 +167,30 @@ class Connection(SMTP):
         self.envelope = self._create_envelope()
 
     def _wait(self, then: Callable[[], None]) -> None:
-        self._stop_waiting()
+        """Do `then` when patience with the client is over, unless it is waited for anew before.
+
+        Every command is waited for, so the timer is left alone unless it would ring too late.
+        """
         self._received_before = self._received
         self._window = self._house.door.patience
-        self._timer = self.loop.call_later(self._window, then)
+        self._then, self._due = then, self.loop.time() + self._window
+        if self._timer is not None and self._timer.when() > self._due:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None:
+            self._timer = self.loop.call_at(self._due, self._ring)
 
     def _stop_waiting(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self._then = None
+
+    def _ring(self) -> None:
+        self._timer = None
+        if self._then is None:
+            return
+        if self.loop.time() < self._due:
+            self._timer = self.loop.call_at(self._due, self._ring)
+        else:
+            self._then()
 
     def _expire(self) -> None:
         if not self._storing:

@@ -843,6 +843,25 @@ async def test_a_slow_command_is_ended(trickle: bytes) -> None:
         assert at.refused == {"timeout": 1}
 
 
+async def test_the_time_of_a_command_begins_with_the_answer_to_the_last_one() -> None:
+    async with serving(Limits(command_seconds=1.0)) as at, dial(at.port) as wire:
+        loop = asyncio.get_running_loop()
+        enough = loop.time() + 1.5
+        while loop.time() < enough:
+            assert (await wire.say("NOOP")).startswith("250 ")
+            await asyncio.sleep(0.02)  # a client's pace
+        assert (await wire.reply()) == "421 4.4.2 Too slow, good bye"
+
+
+async def test_a_crowd_shortens_the_time_of_those_who_came_before_it() -> None:
+    limits = Limits(connections=5, command_seconds=600, crowded_seconds=0.2)
+    async with serving(limits) as at, dial(at.port) as first, contextlib.AsyncExitStack() as crowd:
+        for _ in range(4):
+            await crowd.enter_async_context(dial(at.port, greet=False))
+        assert (await first.say("NOOP")).startswith("250 ")
+        assert (await first.reply()) == "421 4.4.2 Too slow, good bye"
+
+
 async def test_slow_content_is_ended_and_steady_content_is_not() -> None:
     """Weakness 5: what counts in DATA is the rate, not the time in all."""
     limits = Limits(command_seconds=1.0, data_rate=1_000)
