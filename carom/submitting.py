@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from itertools import islice
 
 import structlog
 from sqlalchemy import Connection
@@ -26,6 +27,8 @@ from sender.submission import Desk, Submission, may_be_probed
 
 log = structlog.get_logger()
 
+Entries = Sequence[Suppression | None]
+
 
 def submission(engine: Engine) -> Submission:
     """The entrance for SMTP clients, not yet bound.  Raises `SettingsError`."""
@@ -47,28 +50,31 @@ def submission(engine: Engine) -> Submission:
 class _Withheld:
     """Asks the suppression list at RCPT.
 
-    What is asked while a read is under way goes into the next one together: a hop to a thread
-    costs more than a few more questions.
+    One message's questions are asked together, and what is asked while a read is under way goes
+    into the next one: a hop to a thread costs more than a few more questions.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._batch: Batch[Question, Suppression | None] = Batch(self._read)
+        self._batch: Batch[Sequence[Question], Entries] = Batch(self._read)
 
-    async def ask(self, address_hash: bytes, stream: str) -> Suppression | None:
-        entry = await self._batch.put(Question(address_hash, stream))
-        if entry is not None and not may_be_probed(entry):
-            metrics = self._engine.metrics
-            metrics.suppressed_sends.labels(metrics.stream(stream), entry.reason.value).inc()
-        return entry
+    async def ask(self, hashes: Sequence[bytes], stream: str) -> Entries:
+        found = await self._batch.put([Question(one, stream) for one in hashes])
+        for entry in found:
+            if entry is not None and not may_be_probed(entry):
+                metrics = self._engine.metrics
+                metrics.suppressed_sends.labels(metrics.stream(stream), entry.reason.value).inc()
+        return found
 
-    async def _read(self, questions: Sequence[Question]) -> list[Suppression | None]:
+    async def _read(self, messages: Sequence[Sequence[Question]]) -> list[Entries]:
         now = self._engine.clock()
+        questions = [question for asked in messages for question in asked]
 
         def work(tx: Connection) -> list[Suppression | None]:
             return suppression.ask(tx, questions, now)
 
-        return await self._engine.store.read(work)
+        found = iter(await self._engine.store.read(work))
+        return [list(islice(found, len(asked))) for asked in messages]
 
 
 def _logins(engine: Engine) -> Logins:

@@ -20,13 +20,13 @@ Differences that SMTP makes:
 from __future__ import annotations
 
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
-from analysis.address import Address, AddressError, Mailbox, address_hash, parse
+from analysis.address import Address, AddressError, Mailbox, address_hash, key_of, parse
 from analysis.batch import Overloaded
 from analysis.lookup import iso
 from analysis.problem import Problem
@@ -66,7 +66,8 @@ class Desk:
     """What submitted mail is handed to.  All raise `StoreUnavailable`."""
 
     logins: Logins
-    withheld: Callable[[bytes, str], Awaitable[Suppression | None]]  # address hash, stream
+    withheld: Callable[[Sequence[bytes], str], Awaitable[Sequence[Suppression | None]]]
+    """What stands against addresses, by their hashes, in a stream."""
     accept: Callable[[Order], Awaitable[Receipt]]  # `Refused`, `Overloaded`, too
 
 
@@ -78,6 +79,7 @@ class Submitting:
         self._failures = 0
         self._login: Login | None = None  # of the message in work
         self._recipients: list[Address] = []
+        self._found: dict[str, Suppression | None] = {}  # of recipients that are next
 
     async def log_in(self, talk: Conversation, credentials: Credentials) -> Login:
         logins = self._desk.logins
@@ -103,15 +105,16 @@ class Submitting:
         if self._login is None:
             raise CommandError("530 5.7.0 The API key was revoked", Reason.LOGIN, last=True)
         self._recipients = []
+        self._found = {}
         return "250 2.1.0 OK"
 
-    async def recipient(self, _talk: Conversation, text: str) -> str:
+    async def recipient(self, talk: Conversation, text: str) -> str:
         try:
             address = parse(text)
         except AddressError as error:
             raise _refusal("553 5.1.3", str(error)) from None
         try:
-            entry = await self._desk.withheld(address_hash(address.key), self._known().stream)
+            entry = await self._withheld(talk, address)
         except StoreUnavailable as error:
             log.warning("submission.waits", error=str(error))
             return _LATER
@@ -119,6 +122,18 @@ class Submitting:
             raise _refusal("550 5.7.1", _suppressed(entry), Reason.SUPPRESSED)
         self._recipients.append(address)
         return "250 2.1.5 OK"
+
+    async def _withheld(self, talk: Conversation, address: Address) -> Suppression | None:
+        """What stands against an address, asked about together with those behind it in the line.
+
+        No answer is older than the command it is for.
+        """
+        if address.key not in self._found:
+            keys = [address.key, *_keys(talk.recipients_ahead())]
+            hashes = [address_hash(key) for key in keys]
+            found = await self._desk.withheld(hashes, self._known().stream)
+            self._found = dict(zip(keys, found, strict=True))
+        return self._found.pop(address.key)
 
     async def message(self, _talk: Conversation, content: bytes) -> str:
         try:
@@ -211,6 +226,15 @@ class Submission:
         await self._plain.close(grace)
         if self._tls is not None:
             await self._tls.close(grace)
+
+
+def _keys(addresses: Iterable[str]) -> Iterator[str]:
+    """Identities of those that are addresses; what is none is refused in its turn."""
+    for text in addresses:
+        try:
+            yield key_of(text)
+        except AddressError:
+            continue
 
 
 def may_be_probed(entry: Suppression) -> bool:

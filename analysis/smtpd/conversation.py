@@ -157,6 +157,24 @@ class Conversation(Connection):
             self.envelope.rcpt_tos.append(path.address)
         await self.push(reply)
 
+    def recipients_ahead(self) -> list[str]:
+        """Addresses of RCPT commands that came with the one in work and are next, in order.
+
+        For handlers that can ask about many at once.  Each is judged and answered in its own turn
+        all the same, before anybody waits for the client again.
+        """
+        lines = bytes(self._reader._buffer).split(b"\r\n")[:-1]  # type: ignore[attr-defined]
+        found: list[str] = []
+        for line in lines[: self._limits.recipients - len(self.envelope.rcpt_tos) - 1]:
+            verb, _, argument = line.partition(b" ")
+            if verb.upper() != b"RCPT":
+                break
+            try:
+                found.append(RCPT.read(argument.decode().strip(" ")).address)
+            except (CommandError, UnicodeDecodeError):
+                break
+        return found
+
     async def smtp_DATA(self, arg: str) -> None:
         if arg:
             raise CommandError("501 5.5.4 Syntax: DATA")

@@ -7,7 +7,7 @@ import contextlib
 import smtplib
 import ssl
 from base64 import b64encode
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,6 +60,7 @@ class Back:
     orders: list[Order] = field(default_factory=list)
     pauses: list[float] = field(default_factory=list)
     refused: list[Reason] = field(default_factory=list)
+    asked: list[int] = field(default_factory=list)  # recipients in each look-up
     fault: Exception | None = None
 
     def __post_init__(self) -> None:
@@ -85,14 +86,14 @@ class Back:
     async def pause(self, seconds: float) -> None:
         self.pauses.append(seconds)
 
-    async def withheld(self, hashed: bytes, stream: str) -> Suppression | None:
+    async def withheld(self, hashes: Sequence[bytes], stream: str) -> Sequence[Suppression | None]:
+        self.asked.append(len(hashes))
         if self.fault:
             raise self.fault
         if self.store is None:
-            return None
-        asked = [Question(hashed, stream)]
-        [found] = await self.store.read(lambda tx: suppression.ask(tx, asked, NOW))
-        return found
+            return [None] * len(hashes)
+        asked = [Question(one, stream) for one in hashes]
+        return await self.store.read(lambda tx: suppression.ask(tx, asked, NOW))
 
     async def accept(self, order: Order) -> Receipt:
         if self.fault:
@@ -550,6 +551,35 @@ async def test_a_pipelined_crowd_is_answered_in_order(store: Store) -> None:
         assert [r[:3] for r in replies] == ["235", *["250", "250", "354", "250"] * 3, "221"]
         ids = [id_in(reply) for reply in replies[4:13:4]]
         assert [m["id"] for m in await rows(store, messages)] == sorted(ids)
+
+
+async def test_recipients_that_come_together_are_asked_about_together(store: Store) -> None:
+    """Each is answered in its own place, whatever stands between them."""
+    await suppressed(store, entry("bob@example.net"))
+    lines = (
+        *("RCPT TO:<ann@example.net>", "RCPT TO:<BOB@example.net>", "RCPT TO:<u@[192.0.2.1]>"),
+        *("rcpt to:<ann@example.net>", "RCPT TO:<cy@example.net>", "NOOP"),
+        *("RCPT TO:<dee@example.net>", "RCPT TO:nobody", "RCPT TO:<eve@example.net>"),
+    )
+    async with submitting(store) as at, logged_in(at) as wire:
+        wire.write("".join(f"{line}\r\n" for line in ("MAIL FROM:<a@b.example>", *lines)).encode())
+        codes = [(await wire.reply())[:3] for _ in range(1 + len(lines))]
+        assert codes == ["250", *("250", "550", "553", "250", "250", "250", "250", "501", "250")]
+        assert at.back.asked == [4, 2, 1, 1], "a name that comes twice is asked about twice"
+        await wire.say("DATA")
+        id_in(await wire.say(LETTER + "."))
+        assert [d["recipient"] for d in await rows(store, deliveries)] == [
+            f"{name}@example.net" for name in ("ann", "cy", "dee", "eve")
+        ]
+
+
+async def test_recipients_past_the_limit_are_not_asked_about() -> None:
+    async with submitting(limits=Limits(recipients=3)) as at, logged_in(at) as wire:
+        given = "".join(f"RCPT TO:<u{n}@example.net>\r\n" for n in range(5))
+        wire.write(f"MAIL FROM:<a@b.example>\r\n{given}".encode())
+        codes = [(await wire.reply())[:3] for _ in range(6)]
+        assert codes == ["250", "250", "250", "250", "452", "452"]
+        assert at.back.asked == [3]
 
 
 async def test_no_bare_line_end_smuggles_a_second_message(store: Store) -> None:
