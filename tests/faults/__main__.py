@@ -32,8 +32,9 @@ some of them.  The short form of each is part of `make test`.  After every run t
 accepted = delivered + complained + bounced + expired + suppressed + cancelled + queued.
 
 R3 replays a trace of every call to the disk: what was synced is there, what was not may be there,
-missing or torn at a sector, in any order.  R15 runs the real transactions one after another with
-crashes before and after each COMMIT; it has no sockets and no two transactions at one instant.
+missing or torn at a sector, in any order.  R15 runs the real transactions with crashes before and
+after each COMMIT: one after another on SQLite, and those of three processes in the midst of each
+other, a statement at a time, on PostgreSQL; it has no sockets.
 
 | id | check | reach | seen | form | date | cores |
 |---|---|---|---|---|---|---|

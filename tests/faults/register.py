@@ -109,9 +109,10 @@ CHECKS = (
     ),
     _check(
         "R15",
-        "seeded simulation with clock, network and crashes",
+        "seeded simulation with clock, network and crashes; three processes statement by statement",
         "broken invariants 0",
         "faults/test_simulated_life.py",
+        "faults/test_interleavings.py",
     ),
     _check(
         "R16",
