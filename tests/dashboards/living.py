@@ -171,7 +171,9 @@ async def lived(
                 clock.set(at)
                 phases = [p for p in script if p.begins <= (at - start) / MINUTE < p.ends]
                 await door.set_open(not any(phase.deaf for phase in phases))
-                await _live(day, sink, step, phases, hears=door.is_open)
+                # a site that did not answer is left alone for minutes, also our own
+                hears = door.is_open and not carom.engine.pacing.suspended()["other"]
+                await _live(day, sink, step, phases, hears=hears)
                 clock.set(at + STEP - 1)
                 await day.scrape(at + STEP - 1)
             yield day
