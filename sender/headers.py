@@ -278,6 +278,8 @@ def closed(content: bytes) -> bytes:
 
 def crlf(content: bytes) -> bytes:
     """Content whose lines all end in CRLF, whatever they ended in."""
-    if content.count(b"\r") == content.count(b"\n") == content.count(b"\r\n"):
-        return content
-    return content.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
+    if b"\r" in content:
+        if content.count(b"\r") == content.count(b"\n") == content.count(b"\r\n"):
+            return content
+        content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return content.replace(b"\n", b"\r\n")

@@ -22,6 +22,7 @@ import asyncio
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address
 from itertools import chain
 from typing import TypeAlias
@@ -209,6 +210,7 @@ def parse_target(text: str) -> tuple[str, int]:
     return host, port
 
 
+@lru_cache(256)
 def _literals(host: str) -> tuple[str, ...]:
     """The addresses that need no DNS: a literal one, and localhost (RFC 6761 section 6.3)."""
     if host == "localhost":

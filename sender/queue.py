@@ -204,7 +204,7 @@ def _take(tx: Connection, picked: list[str], node: str, now: float, lease: float
             .join(messages, messages.c.id == deliveries.c.message_id)
             .where(deliveries.c.id.in_(chunk))
         )
-        claims += [Claim(*row) for row in rows]
+        claims += [Claim(*row) for row in rows.all()]
     claims.sort(key=lambda c: (c.rank, c.due_at))
     tx.execute(
         insert(attempts),
@@ -223,7 +223,7 @@ def prepare(tx: Connection, claims: Sequence[Claim], now: float) -> list[Prepare
         rows = tx.execute(
             select(bodies.c.message_id, bodies.c.content).where(bodies.c.message_id.in_(chunk))
         )
-        contents.update((message_id, bytes(content)) for message_id, content in rows)
+        contents.update((message_id, bytes(content)) for message_id, content in rows.all())
     withheld = ask(tx, [Question(c.address_hash, c.stream, c.delivery_id) for c in claims], now)
     return [
         Prepared(contents.get(c.message_id), entry)

@@ -81,14 +81,19 @@ def _sighting(r: Record) -> Sighting:
 def _still_ours(tx: Connection, records: Sequence[Record]) -> set[tuple[str, int]]:
     held: set[tuple[str, int]] = set()
     for chunk in chunks(sorted(r.claim.delivery_id for r in records), IN_LIMIT):
-        rows = tx.execute(
-            select(deliveries.c.id, deliveries.c.epoch)
-            .where(deliveries.c.id.in_(chunk), deliveries.c.state == State.SENDING.value)
-            .order_by(deliveries.c.id)
-            .with_for_update()
-        )
-        held.update((row.id, row.epoch) for row in rows)
+        held.update((id_, epoch) for id_, epoch in tx.execute(_HELD, {"ids": chunk}).all())
     return held
+
+
+_HELD = (
+    select(deliveries.c.id, deliveries.c.epoch)
+    .where(
+        deliveries.c.id.in_(bindparam("ids", expanding=True)),
+        deliveries.c.state == State.SENDING.value,
+    )
+    .order_by(deliveries.c.id)
+    .with_for_update()
+)
 
 
 _CLOSE = (

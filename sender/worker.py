@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
@@ -222,7 +222,7 @@ class Worker:
         await self._put(done)
 
     async def _put(self, done: Record) -> None:
-        for version in (done, _without_words(done)):
+        for version in _versions(done):
             try:
                 if await _insist(lambda version=version: self._records.put(version)):  # type: ignore[misc]
                     self._observer.attempted(done)
@@ -297,7 +297,8 @@ async def _insist(write: Callable[[], Awaitable[T]]) -> T:
             pause = min(pause * 2, 5.0)
 
 
-def _without_words(done: Record) -> Record:
-    """The same outcome, with nothing in it that a remote host wrote."""
+def _versions(done: Record) -> Iterator[Record]:
+    """As it is, then the same outcome with nothing in it that a remote host wrote."""
+    yield done
     words = Reply(done.reply.code, None, "the answer could not be stored", done.reply.stage)
-    return replace(done, reply=words, verdict=replace(done.verdict, evidence=""), address="")
+    yield replace(done, reply=words, verdict=replace(done.verdict, evidence=""), address="")
