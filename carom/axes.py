@@ -38,8 +38,8 @@ def marks_of(values: Sequence[float], low: float | None, high: float | None) -> 
     """Four or five round values that hold the data."""
     bottom = min(values) if low is None else low
     top = max(values) if high is None else high
-    if top <= bottom:
-        top = bottom + (abs(bottom) or 1.0)
+    if top - bottom < 1e-300:  # nothing to divide, as far as a float can tell
+        top = bottom + (abs(bottom) if abs(bottom) > 1e-300 else 1.0)
     step = _round_step((top - bottom) / 4)
     first = math.floor(bottom / step + 1e-9)
     last = math.ceil(top / step - 1e-9)

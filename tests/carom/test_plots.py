@@ -158,3 +158,7 @@ def test_those_who_hear_the_page_hear_the_data() -> None:
 )
 def test_figures_are_written_as_people_do(shown: str, told: str) -> None:
     assert shown == told
+
+
+def test_a_count_too_small_to_divide_is_drawn() -> None:
+    read(plots.columns("t", [NOW], [Stack("a", [5e-324])]))

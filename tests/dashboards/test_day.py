@@ -50,6 +50,8 @@ LONG = (
     ),
     Phase("the bounce MX is dead", 155, 170, found=frozenset({"BounceLoopDead"}), deaf=True),
 )
+LINGERS = {"ComplaintRatioHigh": 65}
+"""Minutes that an alert may last after its fault is over: its longer window, and its `for`."""
 SHORT_LASTS, LONG_LASTS = 20.5, 185.0  # minutes
 
 UNTOLD = {
@@ -130,7 +132,8 @@ def _right_alerts(alerts: Iterable[Fired], start: float, script: tuple[Phase, ..
             begun = [p for p in script if start + p.begins * MINUTE <= at]
             # what a fault set off may last until its windows have passed
             latest = max(phase.begins for phase in begun)
-            now = [p for p in begun if p.begins >= latest or at <= start + (p.ends + 25) * MINUTE]
+            lasts = MINUTE * LINGERS.get(name, 25)
+            now = [p for p in begun if p.begins >= latest or at <= start + p.ends * MINUTE + lasts]
             allowed = frozenset().union(*(p.found | p.along for p in now))
             assert name in allowed, f"{name} fired {(at - start) / MINUTE:.1f} minutes in"
 
