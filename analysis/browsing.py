@@ -75,6 +75,18 @@ def by_subject(tx: Connection, words: str, limit: int = 25) -> list[Found]:
     return sorted(unique.values(), key=lambda one: one.message_id, reverse=True)[:limit]
 
 
+def by_recipient(tx: Connection, words: str, limit: int = 25) -> list[Any]:
+    """Recent deliveries to addresses that hold these words, newest first, with their messages."""
+    d, m = deliveries.c, messages.c
+    older = tx.execute(select(d.id).order_by(d.id.desc()).offset(RECENT).limit(1)).scalar()
+    inside = (
+        select(d.id, d.message_id, d.recipient, d.state, m.subject, m.created_at, m.stream)
+        .join(messages, m.id == d.message_id)
+        .where(d.id > (older or ""), d.recipient.icontains(words, autoescape=True))
+    )
+    return list(tx.execute(inside.order_by(d.id.desc()).limit(limit)).all())
+
+
 def first_recipients(tx: Connection, message_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
     """For each message the recipient and the state of its first delivery."""
     rows = tx.execute(

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from carom import logs
 from carom.demo.run import demo as run
+from carom.errors import CaromError
 
 
 def demo(
@@ -19,4 +20,7 @@ def demo(
 ) -> int:
     """Send, bounce, understand, suppress, measure: on loopback, with misbehaving providers."""
     logs.configure("error", "console", sys.stderr)
-    return 0 if asyncio.run(run(messages, serve, Console())) else 1
+    try:
+        return 0 if asyncio.run(run(messages, serve, Console())) else 1
+    except asyncio.CancelledError:
+        raise CaromError("the demo was stopped before its end") from None

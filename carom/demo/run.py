@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import signal
 import socket
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import aiosmtplib
@@ -39,7 +41,7 @@ from carom.demo.sink import Sink, WriteBack
 from carom.demo.verdicts import draw_up
 from carom.engine import Engine
 from carom.role import ALL
-from carom.roles import Bound, running
+from carom.roles import Bound, Running, running
 from carom.settings import Settings, load
 from ingest import inbox
 from sender.compose import Draft
@@ -47,6 +49,7 @@ from sender.intake import Order
 
 PATIENCE = 50.0
 """Seconds after which the demo gives up waiting and says so, and one more for each hundred."""
+_ENDS = (signal.SIGTERM, signal.SIGHUP)
 AT_ONCE = 200
 """Submissions under way together."""
 
@@ -65,28 +68,57 @@ _LIVELY = {
 
 async def demo(messages: int, serve: bool, console: Console) -> bool:
     """Run the demo; whether every message is accounted for and ended as it should."""
-    with tempfile.TemporaryDirectory(prefix="carom-demo-") as folder:
+    with _cancelled_by_signals(), tempfile.TemporaryDirectory(prefix="carom-demo-") as folder:
         sink = Sink(_undeliverable)
         port = await sink.start()
         settings = _settings(Path(folder), port, serve)
         key = (Path(folder) / setup.API_KEY).read_text().strip()
         async with await build(settings, read_apart=False) as engine, running(engine, ALL) as state:
             sink.write_back = _postman(state.bound)
-            started = time.monotonic()
-            accepted = await _play(engine, sink, messages, console)
-            books = await engine.store.read(lambda tx: draw_up(tx, accepted))
-            show.report(
-                console,
-                books,
-                seconds=time.monotonic() - started,
-                copies=sink.taken.total(),
-                places=await _places(engine, state.bound, key) if serve else {},
-            )
-            if serve:  # the providers stay up too, for messages of your own
-                console.print("\nStays up until Ctrl-C.")
-                await state.failed()
-            await sink.close()
+            try:
+                started = time.monotonic()
+                accepted = await _play(engine, sink, messages, console)
+                books = await engine.store.read(lambda tx: draw_up(tx, accepted))
+                show.report(
+                    console,
+                    books,
+                    seconds=time.monotonic() - started,
+                    copies=sink.taken.total(),
+                    places=await _places(engine, state.bound, key) if serve else {},
+                )
+                if serve:  # the providers stay up too, for messages of your own
+                    console.print("\nStays up until Ctrl-C.")
+                    await _until_told(state)
+            finally:
+                await sink.close()
         return books.fine
+
+
+@contextmanager
+def _cancelled_by_signals() -> Iterator[None]:
+    """End as Ctrl-C ends it: hung up politely, the folder taken away."""
+    loop, this = asyncio.get_running_loop(), asyncio.current_task()
+    assert this is not None
+    for name in _ENDS:
+        loop.add_signal_handler(name, this.cancel)
+    try:
+        yield
+    finally:
+        for name in _ENDS:
+            loop.remove_signal_handler(name)
+
+
+async def _until_told(state: Running) -> None:
+    """Until Ctrl-C, the end of its terminal or service, or a failure of a role, which is raised."""
+    told, loop = asyncio.Event(), asyncio.get_running_loop()
+    for name in (*_ENDS, signal.SIGINT):
+        loop.add_signal_handler(name, told.set)
+    waiting = [asyncio.create_task(told.wait()), asyncio.create_task(state.failed())]
+    done, left = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for task in left:
+        task.cancel()
+    for task in done:
+        task.result()
 
 
 def _settings(folder: Path, port: int, serve: bool) -> Settings:

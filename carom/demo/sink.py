@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import cast
 
 from carom.demo.cast import role_of
 from carom.demo.letters import bounce, complaint, out_of_office
@@ -45,7 +46,7 @@ class Sink:
     taken: Counter[str] = field(default_factory=Counter)  # copies, by Message-ID
     _server: asyncio.Server | None = None
     _letters: set[asyncio.Task[None]] = field(default_factory=set)
-    _open: set[asyncio.StreamWriter] = field(default_factory=set)
+    _open: dict[asyncio.Task[None], asyncio.StreamWriter] = field(default_factory=dict)
     _closed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def start(self) -> int:
@@ -62,9 +63,11 @@ class Sink:
             await asyncio.gather(*self._letters, return_exceptions=True)
         if self._server is not None:
             self._server.close()
-        for writer in set(self._open):
-            writer.transport.abort()
         self._closed.set()
+        for writer in self._open.values():
+            writer.transport.abort()
+        if self._open:  # whoever is cut off later, at the end of the loop, is told of with a trace
+            await asyncio.wait(list(self._open), timeout=PATIENCE)
 
     @property
     def writing(self) -> bool:
@@ -72,13 +75,14 @@ class Sink:
         return bool(self._letters)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._open.add(writer)
+        me = cast("asyncio.Task[None]", asyncio.current_task())
+        self._open[me] = writer
         try:
             await self._converse(reader, writer)
         except (ConnectionError, TimeoutError, asyncio.IncompleteReadError, ValueError):
             pass  # the client has gone, or talks nonsense: there is nobody to tell
         finally:
-            self._open.discard(writer)
+            del self._open[me]
             writer.transport.abort()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

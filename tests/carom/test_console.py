@@ -489,6 +489,7 @@ LEADS = {
     "li.na@qq.com": "/address?address=li.na%40qq.com",
     "  Li Na <li.na@QQ.com> ": "/address?address=li.na%40qq.com",
     "o'hara+tag@example.com": "/address?address=o%27hara%2Btag%40example.com",
+    "NA@qq": "/address?address=li.na%40qq.com",  # a part that only one person has
     "": "",
 }
 
@@ -508,6 +509,12 @@ async def test_words_of_a_subject_find_the_newest_first(view: Console) -> None:
     assert sorted(found) == ["4711", "4712", "4713", "4714", "4715"]
     times = re.findall(r'class="row" href="/console/messages/(\w+)"', page)
     assert times == sorted(times, reverse=True)
+
+
+async def test_a_part_of_an_address_finds_everybody_who_has_it(view: Console) -> None:
+    page = (await view.get("/search?q=.example")).text
+    found = set(re.findall(r"(\w+)@(?:harbour|meadow|vale)\.example", page))
+    assert found == {"gus", "ivo", "kai"}
 
 
 async def test_nothing_in_a_search_is_a_pattern(view: Console) -> None:

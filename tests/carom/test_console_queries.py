@@ -37,6 +37,7 @@ ASKS = (
     "/audit?subject=00",
     "/keys",
     "/search?q=receipt",
+    "/search?q=.example",
     "/search?q=%3Cx%40example.com%3E",
     f"/address?address={cast.FULL}",
     f"/address?address={cast.BACK}",
