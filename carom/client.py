@@ -7,13 +7,17 @@ problem document's own words (RFC 9457); so does a service that cannot be reache
 from __future__ import annotations
 
 import json
+import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from carom.errors import CaromError
 
+_ASK_AGAIN = 0.2
 MOST_OCTETS = 64_000_000
 """Of an answer that is read."""
 
@@ -34,6 +38,25 @@ class Client:
     def put(self, path: str, body: dict[str, Any]) -> Any:
         data = json.dumps(body).encode()
         return self._call("PUT", path, data, {"Content-Type": "application/json"})
+
+    def await_service(self, most: float, pause: Callable[[float], None] = time.sleep) -> None:
+        """Give a service that is just being started on this machine so many seconds to be there.
+
+        Whatever else is wrong is left to the call that follows.
+        """
+        if urlsplit(self.url).hostname not in ("127.0.0.1", "::1", "localhost"):
+            return
+        give_up = time.monotonic() + most
+        while self._refuses() and time.monotonic() < give_up:
+            pause(_ASK_AGAIN)
+
+    def _refuses(self) -> bool:
+        """Whether nobody listens there."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/healthz", timeout=self.timeout):  # noqa: S310
+                return False
+        except (OSError, ValueError) as error:  # URLError and HTTPError are OSErrors
+            return isinstance(getattr(error, "reason", error), ConnectionRefusedError)
 
     def get(self, path: str) -> Any:
         return self._call("GET", path, None, {})

@@ -59,6 +59,10 @@ class Trouble:
     why: str  # cleaned, in plain words: `timeout`, `the server answered SERVFAIL`
 
 
+_NEVER = Absent(exists=False, authenticated=False)
+"""What is said of `.invalid` without asking anybody (RFC 6761 section 6.4)."""
+
+
 Answer = Found | Absent | Trouble
 
 
@@ -103,6 +107,8 @@ class Resolver:
     async def ask(self, name: str, rdtype: str) -> Answer:
         """Return the records of `rdtype` (`MX`, `A`, ...) of a host name in A-labels."""
         key = (check_name(name), rdtype)
+        if key[0].rpartition(".")[2] == "invalid":
+            return _NEVER
         if (known := self._remembered(key)) is not None:
             return known
         task = self._under_way.get(key)
@@ -229,4 +235,6 @@ def _why(error: Exception) -> str:
         return "timeout"
     said = getattr(error, "kwargs", {}).get("errors") or [(None, None, None, error)]
     last = said[-1][3]
+    if isinstance(last, OSError):
+        return f"the name server cannot be reached ({last.strerror or type(last).__name__})"
     return f"the server answered {last}" if isinstance(last, str) else f"{type(last).__name__}"

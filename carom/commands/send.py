@@ -19,6 +19,8 @@ from carom.settings.listeners import Api
 KEY_VARIABLE = "CAROM_API_KEY"
 PENDING = {"queued", "sending"}
 POLL = 0.5
+START = 5.0
+"""Seconds that a service on this machine is given: `carom serve & carom send ...`."""
 
 
 def send(
@@ -40,6 +42,7 @@ def send(
 ) -> int:
     """Submit a message through the running service's API."""
     client = client_of(load_with_origins(config), url)
+    client.await_service(START)
     if eml is not None:
         answer = _send_ready(client, eml, to or [], stream, class_)
     else:

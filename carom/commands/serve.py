@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from dataclasses import replace
 from typing import Annotated
 
 import structlog
@@ -18,7 +19,7 @@ from carom.assembly import build
 from carom.commands import ConfigOption
 from carom.errors import CaromError, SettingsError, UsageError
 from carom.role import ALL, Role
-from carom.roles import running
+from carom.roles import Bound, running
 from carom.runtime import run
 from carom.settings import Settings, load
 
@@ -71,9 +72,22 @@ async def _serve(settings: Settings, roles: frozenset[Role]) -> None:
     try:
         async with await build(settings) as engine, running(engine, roles) as state:
             log.info("carom.serving", roles=sorted(roles), **_ports(state.bound))
+            if sys.stdout.isatty():
+                typer.echo(_greeting(settings, state.bound))
             await _until(stopping, state.failed())
     except asyncio.CancelledError:
+        # what is cut off midway is no fault of ours to be told: leases give back what it held
+        loop.set_exception_handler(lambda _loop, _context: None)
         raise CaromError("stopped at once by a second signal") from None
+
+
+def _greeting(settings: Settings, bound: Bound) -> str:
+    """What somebody who has just started it by hand wants to know."""
+    if bound.api is None:
+        return "Carom runs.  Ctrl-C ends it."
+    scheme, where = "https" if settings.api.tls else "http", settings.api.listen
+    console = f"{scheme}://{replace(where, port=bound.api)}/console"
+    return f"Carom runs: {console} (`carom console link` lets you in).  Ctrl-C ends it."
 
 
 def _ports(bound: object) -> dict[str, int]:

@@ -22,7 +22,10 @@ LangOption = Annotated[str, typer.Option(help="Language, such as zh-hant; empty:
 def list_(url: UrlOption = "", config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """List the templates in use."""
     client = client_of(load_with_origins(config), url)
-    for one in client.get("/v1/templates?limit=500")["templates"]:
+    found = client.get("/v1/templates?limit=500")["templates"]
+    if not found:
+        typer.echo("no template is stored; put one: carom templates put", err=True)
+    for one in found:
         languages = ", ".join(lang or "default" for lang in one["languages"])
         shown = json.dumps(one, ensure_ascii=False)
         typer.echo(shown if as_json else f"{one['name']}@{one['version']}: {languages}")

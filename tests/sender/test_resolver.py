@@ -53,6 +53,25 @@ async def test_records_are_found(resolver: Resolver) -> None:
     assert await _address(resolver, "HOST.example.") == "192.0.2.1"
 
 
+async def test_nobody_is_asked_whether_an_invalid_name_exists(
+    server: DnsServer, resolver: Resolver
+) -> None:
+    for name in ("nowhere.invalid", "Invalid", "a.b.invalid."):
+        assert await resolver.ask(name, "MX") == Absent(exists=False, authenticated=False)
+    assert not server.asked
+    assert isinstance(await resolver.ask("invalid.example", "A"), Absent)
+    assert server.asked["invalid.example", "A"] == 1
+
+
+async def test_a_name_server_that_cannot_be_reached_is_told_in_words(clock: Clock) -> None:
+    everybody = ("255.255.255.255", 53)  # which no system lets us ask
+    resolver = Resolver([everybody], clock=clock, bounds=bounds_for())
+    answer = await resolver.ask("host.example", "A")
+    assert isinstance(answer, Trouble)
+    assert answer.why.startswith("the name server cannot be reached (")
+    assert "Error" not in answer.why
+
+
 async def test_a_cname_is_followed(server: DnsServer, resolver: Resolver) -> None:
     server.add("alias.example", "CNAME", "host.example.")
     assert await _address(resolver, "alias.example") == "192.0.2.1"
