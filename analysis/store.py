@@ -170,7 +170,8 @@ class _Turn:
                 self._file = os.open(self._path, os.O_CREAT | os.O_RDONLY, 0o644)
             fcntl.flock(self._file, fcntl.LOCK_EX)
         except OSError as error:
-            raise StoreUnavailable(f"{self._path}: {error.strerror}") from error
+            database = self._path.removesuffix("-turn")
+            raise StoreUnavailable(f"{database} cannot be opened: {error.strerror}") from error
 
     def __exit__(self, *_: object) -> None:
         assert self._file is not None

@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _let_go_of_output()
         return _refuse(_outside(error), 1)
     except _store_trouble() as error:
-        return _refuse(f"database: {error}", 1)
+        return _refuse(f"database: {error}; see that it runs and that [database] url names it", 1)
     if not arguments:
         return 2
     return result if isinstance(result, int) else 0
@@ -47,7 +47,7 @@ def _refuse(text: str, code: int) -> int:
 
 
 def _with_help(error: TyperException) -> str:
-    said = error.format_message().rstrip(".")
+    said = error.format_message().replace("Value error, ", "").rstrip(".")
     context = getattr(error, "ctx", None)
     if context is None:
         return said

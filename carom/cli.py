@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from carom import __version__
-from carom.commands import group
+from carom.commands import Plain, group
 
 _IN = "carom.commands."
 
@@ -45,7 +45,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rules check": (f"{_IN}rules:check", "Lint a rules file and run its examples."),
     "rules unknown": (f"{_IN}rules:unknown", "Replies that no rule took, as rules to fill in."),
     "keys add": (f"{_IN}keys:add", "Make an API key and show it, for the only time."),
-    "keys list": (f"{_IN}keys:list_", "List the keys of the database."),
+    "keys list": (f"{_IN}keys:list_", "List the API keys that stand."),
     "keys revoke": (f"{_IN}keys:revoke", "Revoke a key."),
     "keys dkim": (f"{_IN}keyring:app", "DKIM keys: made, published, activated, retired."),
     "keys token": (f"{_IN}keyring:token_app", "Token keys, and their rotation."),
@@ -104,7 +104,7 @@ def _attach(parent: typer.Typer, name: str, target: str, about: str) -> None:
     if isinstance(command, typer.Typer):
         parent.add_typer(command, name=name, help=about)
     elif callable(command):
-        parent.command(name)(command)
+        parent.command(name, cls=Plain)(command)
     else:
         raise TypeError(f"{target} is no command")
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 ConfigOption = Annotated[
     Path | None,
@@ -18,6 +19,24 @@ ConfigOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON, one object a line.")]
+
+
+_PLACEHOLDERS = {"str": "TEXT", "path": "FILE", "int": "N", "float": "N"}
+_PLACEHOLDERS |= {f"{kind} range": "N" for kind in ("int", "float")}
+
+
+class Plain(TyperCommand):
+    """A command whose help names values as man pages do: `--to TEXT`, `FILE`."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        found: list[Any] = list(super().get_params(ctx))
+        for one in found:
+            if one.metavar is None and (shown := one.display_type(ctx)):
+                kind = shown.strip("<>").removeprefix("list[").rstrip("]>").lower()
+                name = one.name if one.param_type_name == "argument" else kind
+                if kind in _PLACEHOLDERS:
+                    one.metavar = _PLACEHOLDERS.get(name, name.upper())
+        return found
 
 
 def group(about: str) -> typer.Typer:

@@ -15,7 +15,6 @@ from typing import Annotated, Any
 
 import orjson
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from analysis.advice import advise
@@ -27,6 +26,7 @@ from analysis.rulesource import with_own
 from analysis.verdict import Verdict
 from carom.commands import ConfigOption, JsonOption
 from carom.errors import UsageError
+from carom.paper import paper
 from carom.ruling import ruling
 from carom.settings import load
 from ingest.mime import MAX_BYTES
@@ -36,6 +36,8 @@ AUDIENCE = "support"
 LANGUAGES = ("en", "zh")
 PIPE_WIDTH = 200
 """Columns of the table where no terminal says how wide it is."""
+ROOMY = 110
+"""Columns of a terminal that has room for the rule, too."""
 
 
 def classify(
@@ -55,10 +57,12 @@ def classify(
     """Say what mail or SMTP replies mean: kind, cause, whose fault, whether it lasts."""
     given = [bool(paths), reply is not None, replies is not None]
     if sum(given) != 1:
-        raise UsageError("name files or directories, or give --reply, or give --replies")
+        raise UsageError("name files or directories, or give --reply or --replies")
     rulebook = _rulebook(rules, config)
     if paths:
         _write(_of_files(paths, rulebook), as_json, _MAIL_COLUMNS)
+    elif reply is not None and not as_json:
+        _tell(next(_of_replies([reply], rulebook)))
     else:
         lines = [reply] if reply is not None else _lines_of(replies)
         _write(_of_replies(lines, rulebook), as_json, _REPLY_COLUMNS)
@@ -162,18 +166,28 @@ def _write(rows: Iterator[dict[str, Any]], as_json: bool, columns: tuple[str, ..
     out.flush()
 
 
+def _tell(judged: dict[str, Any]) -> None:
+    """One reply, for people."""
+    held = "it suppresses" if judged["suppress"] else "it suppresses nobody"
+    typer.echo(f"{judged['category']}: fault {judged['fault']}, {judged['severity']}; {held}")
+    typer.echo(f"  rule: {judged['rule']}, confidence {judged['confidence']:g}")
+    typer.echo(f"  for support: {judged['advice']['en']}")
+
+
 def _table(rows: Iterator[dict[str, Any]], columns: tuple[str, ...]) -> None:
+    console = paper()
+    if not console.is_terminal:
+        console.width = PIPE_WIDTH
+    elif console.width < ROOMY:
+        columns = tuple(column for column in columns if column != "rule")
     table = Table(box=None)
-    for column in columns:
-        table.add_column(column, no_wrap=True, overflow="ellipsis")
+    for column in columns:  # only the words of the last one give way
+        table.add_column(column, no_wrap=column != columns[-1], overflow="fold")
     for row in rows:
         for recipient in row.get("recipients") or [{}]:
             cells = {**row, **recipient, "evidence": str(recipient.get("evidence", ""))[:120]}
             cells["evidence"] = row.get("error") or cells["evidence"]
             table.add_row(*(_cell(cells.get(column)) for column in columns))
-    console = Console()
-    if not console.is_terminal:
-        console.width = PIPE_WIDTH
     console.print(table)
 
 

@@ -7,11 +7,11 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from carom import logs
 from carom.demo.run import demo as run
 from carom.errors import CaromError
+from carom.paper import paper
 
 
 def demo(
@@ -21,6 +21,6 @@ def demo(
     """Send, bounce, understand, suppress, measure: on loopback, with misbehaving providers."""
     logs.configure("error", "console", sys.stderr)
     try:
-        return 0 if asyncio.run(run(messages, serve, Console())) else 1
+        return 0 if asyncio.run(run(messages, serve, paper())) else 1
     except asyncio.CancelledError:
         raise CaromError("the demo was stopped before its end") from None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -19,6 +18,7 @@ from carom import setup
 from carom.commands import ConfigOption, JsonOption
 from carom.errors import SettingsError, UsageError
 from carom.examining import Findings, examination
+from carom.paper import paper
 from carom.settings import Loaded, load_with_origins
 from sender.doctor.finding import Finding, Language, State, as_json, checks, title, worst
 
@@ -51,7 +51,7 @@ def doctor(
             typer.echo(json.dumps(as_json(finding), ensure_ascii=False))
     else:
         findings = _watched(loaded, domain)
-        show(Console(highlight=False), findings, "zh" if language == "zh" else "en")
+        show(paper(highlight=False), findings, "zh" if language == "zh" else "en")
     return 1 if worst(_all(findings)) is State.FAILURE else 0
 
 
@@ -71,7 +71,7 @@ async def _examined(loaded: Loaded, domain: str, progress: Progress | None) -> F
 
 def _watched(loaded: Loaded, domain: str) -> Findings:
     bar = (TextColumn("{task.description:30}"), BarColumn(), MofNCompleteColumn())
-    screen = Console(file=sys.stderr)
+    screen = paper(stderr=True)
     with Progress(*bar, console=screen, transient=True, disable=not screen.is_terminal) as progress:
         return asyncio.run(_examined(loaded, domain, progress))
 

@@ -15,7 +15,6 @@ from typing import Annotated, Any
 
 import orjson
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
 from analysis.amends import Change, Effect, Judged, named
@@ -25,6 +24,7 @@ from carom.commands import ConfigOption, JsonOption
 from carom.errors import UsageError
 from carom.ids import ids
 from carom.opening import with_store
+from carom.paper import paper
 from carom.ruling import ruling
 from carom.settings import Settings, load
 from carom.settings.keyfiles import token_keys
@@ -160,7 +160,7 @@ class _Telling:
 
 
 def _bar() -> AbstractContextManager[Progress | None]:
-    console = Console(stderr=True)
+    console = paper(stderr=True)
     if not console.is_terminal:
         return nullcontext()
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from carom.commands import ConfigOption
 from carom.commands.replay import moment
 from carom.errors import UsageError
 from carom.opening import with_store
+from carom.paper import paper
 from carom.report import terminal
 from carom.report.figures import DAY, gather
 from carom.report.page import page
@@ -40,7 +40,7 @@ def report(
         raise UsageError(f"--since {since}: expected a time in the last 400 days")
     figures = with_store(load(config), lambda store: store.read(lambda tx: gather(tx, start, now)))
     if html is None:
-        terminal.show(figures, Console(highlight=False))
+        terminal.show(figures, paper(highlight=False))
         return
     try:
         html.write_text(page(figures), encoding="utf-8")

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Annotated, BinaryIO, TextIO
 
 import typer
-from rich.console import Console
 from rich.progress import Progress
 
 from analysis import exchange
@@ -30,8 +29,13 @@ from analysis.suppression import EVERY_STREAM, Lift, Reason, Suppression
 from carom.commands import ConfigOption, JsonOption
 from carom.errors import CaromError, UsageError
 from carom.opening import with_store
+from carom.paper import paper
 from carom.settings import load
 
+ReasonOption = Annotated[
+    Reason | None,
+    typer.Option(metavar="REASON", help=f"Only what is there for this: {', '.join(Reason)}."),
+]
 PAGE = 1_000
 BATCH = 10_000
 """Lines of a file in one transaction."""
@@ -90,9 +94,7 @@ def add(
 def remove(
     address: Annotated[str, typer.Argument(help="The address to write to again.")],
     why: Annotated[str, typer.Option(help="The reason, kept in the audit.")],
-    reason: Annotated[
-        Reason | None, typer.Option(help="Lift only what was suppressed for this reason.")
-    ] = None,
+    reason: ReasonOption = None,
     stream: StreamOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -112,7 +114,7 @@ def remove(
 
 
 def list_(
-    reason: Annotated[Reason | None, typer.Option(help="Only this reason.")] = None,
+    reason: ReasonOption = None,
     limit: Annotated[int, typer.Option(help="Most lines.", min=1)] = 100,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -134,7 +136,7 @@ def list_(
 
 def export(
     file: Annotated[Path | None, typer.Argument(help="CSV or .ndjson; else CSV to stdout.")] = None,
-    reason: Annotated[Reason | None, typer.Option(help="Only this reason.")] = None,
+    reason: ReasonOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Write the whole list."""
@@ -210,7 +212,7 @@ class Intake:
 
     async def read(self, store: Store | None) -> None:
         """Put the entries on the list; without a store only read them."""
-        screen = Console(stderr=True)
+        screen = paper(stderr=True)
         with Progress(transient=True, console=screen, disable=not screen.is_terminal) as progress:
             bar = progress.add_task("reading", total=self.size)
             found = exchange.read_list(self.source, self.terms, self.format_)
