@@ -140,7 +140,7 @@ def waiting(tx: Connection, limit: int = WAITING) -> list[Waiting]:
     for rank in (0, 1, 2):
         some = (
             select(*columns)
-            .where(d.state == text("'queued'"), d.rank == rank)
+            .where(d.state == text("'queued'"), d.rank == rank, d.probe.is_(None))
             .order_by(d.next_at)
             .limit(limit)
             .subquery()

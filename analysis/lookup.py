@@ -282,8 +282,14 @@ def event_view(row: Any) -> Json:
         "sequence": row.sequence or None,
         "message_id": row.message_id,
         "delivery_id": row.delivery_id,
-        "data": row.data,
+        "data": _dated(row.data),
     }
+
+
+def _dated(data: Json) -> Json:
+    """Events that an older Carom wrote hold their next try in Unix seconds."""
+    at = data.get("next_at")
+    return {**data, "next_at": iso(at)} if isinstance(at, int | float) else data
 
 
 def accounts(tx: Connection) -> dict[str, int]:

@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _let_go_of_output()
         return _refuse(_outside(error), 1)
     except _store_trouble() as error:
-        return _refuse(f"database: {error}; see that it runs and that [database] url names it", 1)
+        return _refuse(f"database: {_with_mend(error)}", 1)
     if not arguments:
         return 2
     return result if isinstance(result, int) else 0
@@ -57,6 +57,13 @@ def _with_help(error: TyperException) -> str:
 def _outside(error: OSError) -> str:
     what = error.strerror or str(error) or type(error).__name__
     return f"{error.filename}: {what}" if error.filename else what
+
+
+def _with_mend(error: Exception) -> str:
+    said = str(error)
+    if "onnect call failed" in said:  # asyncio's words; a full disk needs another mend
+        said += "; see that it runs, and that [database] url names it"
+    return said
 
 
 def _store_trouble() -> tuple[type[Exception], ...]:

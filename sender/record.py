@@ -18,6 +18,7 @@ from analysis.decide import held_against
 from analysis.events import announce, event
 from analysis.held import list_or_hold
 from analysis.lifecycle import PENDING, Fact, State, advance
+from analysis.lookup import iso
 from analysis.radar import Sighting
 from analysis.reply import Reply
 from analysis.schema import attempts, deliveries
@@ -232,7 +233,7 @@ def _event(r: Record) -> dict[str, Any]:
             "category": r.verdict.category.value,
             "fault": r.verdict.fault.value,
             "reply": str(r.reply)[:500],
-            "next_at": r.next_at,
+            "next_at": iso(r.next_at),
         }
     return event(
         _EVENT_KINDS[r.fact],

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from analysis import events as events_log
 from analysis import lookup
 from analysis.facts import Kind, Reading, ReportedRecipient
 from analysis.lifecycle import Fact, State
@@ -177,6 +178,18 @@ async def test_a_suppression_is_shown_with_its_reason_and_evidence(store: Store)
     assert lookup.suppression_view(found, "receipts")["suppressed"] is False
     assert lookup.suppression_view(found, None)["suppressed"] is True
     assert lookup.suppression_view([], None)["suppressed"] is False
+
+
+async def test_the_next_try_in_an_event_is_a_time_as_all_others(store: Store) -> None:
+    """Also where an older Carom wrote it, in Unix seconds."""
+    old = events_log.event("deferred", at=NOW, data={"reply": "450 later", "next_at": NOW + 60})
+    await store.write(lambda tx: events_log.announce(tx, [old]))
+    await sent_to(store)
+    [claim] = await claimed(store)
+    await recorded(store, came_of(claim, Fact.PUT_OFF))
+    told = await store.read(lambda tx: lookup.events_after(tx, 0, 10))
+    tries = [one["data"]["next_at"] for one in told if one["type"] == "deferred"]
+    assert tries == [lookup.iso(NOW + 60), lookup.iso(NOW + 61)]
 
 
 async def test_events_are_paged_in_order_and_told_once(store: Store) -> None:

@@ -179,7 +179,7 @@ def _standing(tx: Connection, at: float) -> Iterator[tuple[str, dict[str, str], 
     if returned := list(tx.execute(canaries).scalars()):
         yield "carom_bounce_loop_last_ok_seconds", {}, at - max(returned)
     d = deliveries.c
-    waiting = select(d.id).where(d.created_at <= at)
+    waiting = select(d.id).where(d.created_at <= at, d.probe.is_(None))
     left = waiting.where(d.settled_at.is_(None) | (d.settled_at > at), d.accepted_at.is_(None))
     yield "carom_queue_depth", {"class": "transactional"}, len(tx.execute(left).all())
 

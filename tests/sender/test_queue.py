@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Connection, create_engine, event, insert
 
 from analysis.lifecycle import Fact
-from analysis.schema import attempts, deliveries, metadata
+from analysis.schema import attempts, canaries, deliveries, metadata, placements
 from analysis.store import Store, open_store
 from sender import leases, queue, unsent
 from tests.storing import (
@@ -23,6 +23,7 @@ from tests.storing import (
     claimed,
     entry,
     kinds_of_events,
+    new_id,
     recorded,
     rows,
     sent_to,
@@ -266,6 +267,22 @@ async def test_depth_counts_every_class_and_how_long_the_oldest_waits(store: Sto
     await sent_to(store, class_="bulk", at=NOW, send_at=NOW + DAY)
     depth = await store.read(lambda tx: queue.depth(tx, NOW))
     assert depth == {"otp": (2, 30.0), "transactional": (0, 0.0), "bulk": (1, 0.0)}
+
+
+async def test_probes_of_our_own_do_not_count_as_waiting(store: Store) -> None:
+    [canary] = await sent_to(store, at=NOW - 90, probe="canary")
+    [probe] = await sent_to(store, at=NOW - 80, probe="placement", class_="otp")
+    await sent_to(store, at=NOW - 30)
+    row = {"id": new_id(), "sent_at": NOW - 90, "delivery_id": canary}
+    seed = {"seed": "s", "provider": "gmail", "stream": "default", "message_id": new_id()}
+    await store.write(lambda tx: tx.execute(insert(canaries).values(row)))
+    await store.write(
+        lambda tx: tx.execute(
+            insert(placements).values(id=new_id(), sent_at=NOW - 80, delivery_id=probe, **seed)
+        )
+    )
+    depth = await store.read(lambda tx: queue.depth(tx, NOW))
+    assert depth == {"otp": (0, 0.0), "transactional": (1, 30.0), "bulk": (0, 0.0)}
 
 
 HOT = [
