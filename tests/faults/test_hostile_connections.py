@@ -30,7 +30,7 @@ from tests.servers import LOOPBACK, free_port
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(1_800),
     pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc"),
 ]
 
