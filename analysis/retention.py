@@ -65,13 +65,20 @@ class Keep:
     linked: frozenset[str] = frozenset()  # streams whose mail carries links that outlive it
 
 
+TOLD = 3
+"""Events of a message, or a little more than there are."""
+
+
 def sweep(tx: Connection, keep: Keep, *, now: float, most: int = 1_000) -> int:
-    """Forget at most `most` rows of each class; how many in all, 0 when nothing is left to do."""
+    """Forget at most `most` rows of each class; how many in all, 0 when nothing is left to do.
+
+    Of events `TOLD` times as many, or their table would grow where messages keep up.
+    """
     gone = _bodies(tx, _cut(tx, keep.content, now), now - keep.content, most)
     gone += _messages(tx, now - keep.messages, most, keep.linked)
     old = raw_inbound.c.id < first_id(_cut(tx, keep.inbound, now))
     gone += _by(tx, raw_inbound, raw_inbound.c.id, old & (raw_inbound.c.state != "new"), most)
-    gone += _by(tx, events, events.c.seq, events.c.at < now - keep.events, most)
+    gone += _by(tx, events, events.c.seq, events.c.at < now - keep.events, TOLD * most)
     gone += audit.forget(tx, now - keep.audit, most)
     unproven = reports.c.delivery_id.is_(None) & (reports.c.at < now - keep.messages)
     gone += _by(tx, reports, reports.c.id, unproven, most)

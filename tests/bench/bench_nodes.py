@@ -41,7 +41,8 @@ PER_SECOND = 400
 TICK = os.sysconf("SC_CLK_TCK")
 SAMPLE = 0.2
 _CLAIM = re.compile(
-    r"duration: ([0-9.]+) ms +execute [^:]*: SELECT deliveries\.id(?:(?!duration:).)*?SKIP LOCKED",
+    r"duration: ([0-9.]+) ms +execute [^:]*: SELECT deliveries\.id(?:(?!duration:).)*?SKIP LOCKED"
+    r"(?:(?!duration:).)*?Parameters: \$1 = 'queued', \$2 = '1'",  # of the class that waits
     re.DOTALL,
 )
 
