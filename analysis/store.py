@@ -1,7 +1,8 @@
 """The database: one door, two engines, the same work on both.
 
 Work is a plain function of a SQLAlchemy `Connection`; `write` runs it in a transaction of its own
-and returns after COMMIT, `read` runs it in a snapshot.  A function given to the store must touch
+and returns after COMMIT, `read` runs it in one whose statements see one moment on SQLite and each
+its own on PostgreSQL.  A function given to the store must touch
 nothing but the connection: it runs off the event loop (SQLite, in a thread) or inside a greenlet
 (PostgreSQL, asyncpg), and never while anything is on the network.
 

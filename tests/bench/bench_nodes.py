@@ -1,17 +1,20 @@
 """What a message costs with 1, 2 and 4 sender nodes on one PostgreSQL, and what a claim takes.
 
-    python -m tests.bench.bench_nodes [--messages 10000] [--nodes 1 2 4] [--rounds 2]
+    python -m tests.bench.bench_nodes [--messages 10000 | --each 150] [--nodes 1 2 4] [--rounds 2]
 
 Every message (4 kB, two signatures) is submitted before, to fall due at one instant; the nodes wait
 for it.  From there until the last is delivered: processor time of the nodes and of PostgreSQL (all
 its processes), write-ahead log, and the time in which PostgreSQL answers the claim's own question
-(`SKIP LOCKED`), as its log tells of a sample.  On fewer cores than nodes the rate says nothing.
+(`SKIP LOCKED`), as its log tells of a sample.  On fewer cores than nodes the rate says nothing,
+and nodes that share what one could do claim and record fewer at a time: with `--each` the receiver
+takes so many a second from each node, twenty seconds long, so that every node has the same to do.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import re
 import statistics
@@ -40,6 +43,7 @@ PER_SECOND = 400
 """Submitted at least, for the instant at which all fall due."""
 TICK = os.sysconf("SC_CLK_TCK")
 SAMPLE = 0.2
+SECONDS = 20
 _CLAIM = re.compile(
     r"duration: ([0-9.]+) ms +execute [^:]*: SELECT deliveries\.id(?:(?!duration:).)*?SKIP LOCKED"
     r"(?:(?!duration:).)*?Parameters: \$1 = 'queued', \$2 = '1'",  # of the class that waits
@@ -64,12 +68,13 @@ class Cost:
         return self.of_nodes + self.of_server
 
 
-async def cost(server: Postgres, url: str, sink: int, count: int, messages: int) -> Cost:
+async def cost(
+    server: Postgres, url: str, sink: int, count: int, messages: int, **more: str
+) -> Cost:
     """One run on an empty database."""
+    settings = sending_to(sink) | {"CAROM_LOG__LEVEL": "info"} | more
     with tempfile.TemporaryDirectory() as folder:
-        async with nodes(
-            Path(folder), url, mx=sink, count=count, **sending_to(sink), CAROM_LOG__LEVEL="info"
-        ) as cluster:
+        async with nodes(Path(folder), url, mx=sink, count=count, **settings) as cluster:
             due = time.time() + messages / PER_SECOND + 20
             accept, begin = cluster.engine.intake.accept, await _reading(server, cluster)
             for start in range(0, messages, 500):
@@ -93,9 +98,11 @@ async def cost(server: Postgres, url: str, sink: int, count: int, messages: int)
 
 
 def _order(number: int, due: float) -> Order:
-    made = order(number)
+    """From a domain with keys; all to one, which is one site."""
+    made, to = order(number), parse_mailbox(f"user{number}@known.example")
     assert isinstance(made.message, Draft)
-    return replace(made, message=replace(made.message, from_=parse_mailbox(SHOP)), send_at=due)
+    draft = replace(made.message, from_=parse_mailbox(SHOP), to=(to,))
+    return replace(made, message=draft, recipients=(to.address,), send_at=due)
 
 
 async def _reading(server: Postgres, cluster: Cluster) -> tuple[float, float, float, float]:
@@ -161,6 +168,7 @@ def show(found: Cost, one: Cost) -> str:
 def main() -> None:
     wanted = argparse.ArgumentParser(description=__doc__)
     wanted.add_argument("--messages", type=int, default=10_000)
+    wanted.add_argument("--each", type=int, help="messages a second of each node")
     wanted.add_argument("--nodes", type=int, nargs="+", default=[1, 2, 4])
     wanted.add_argument("--rounds", type=int, default=2)
     given = wanted.parse_args()
@@ -173,14 +181,20 @@ def main() -> None:
             for count in given.nodes:
                 url = server.url(server.create_database()).replace("+asyncpg", "")
                 moulds.upgrade(url)
-                found = asyncio.run(_with_sink(server, url, count, given.messages))
+                found = asyncio.run(_with_sink(server, url, count, given.messages, given.each))
                 one = one or found
                 print(f"{show(found, one)}; load {os.getloadavg()[0]:.1f}", flush=True)
 
 
-async def _with_sink(server: Postgres, url: str, count: int, messages: int) -> Cost:
+async def _with_sink(
+    server: Postgres, url: str, count: int, messages: int, each: int | None
+) -> Cost:
     async with sink() as port:
-        return await cost(server, url, port, count, messages)
+        if each is None:
+            return await cost(server, url, port, count, messages)
+        rate = {"other": {"rate": f"{each * count} per 1s"}}
+        settings = {"CAROM_PROVIDERS": json.dumps(rate)}
+        return await cost(server, url, port, count, each * count * SECONDS, **settings)
 
 
 if __name__ == "__main__":
