@@ -6,6 +6,7 @@ The texts lie in incident_advice.toml, one for each kind and language (a test ho
 from __future__ import annotations
 
 import functools
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,7 +34,10 @@ def words(row: Any, part: str, lang: Language) -> str:
         ("subject", row.subject),
     ):
         text = text.replace(f"{{{field}}}", value)
-    return text
+    nobody = _NOBODY[lang].get(row.provider, "")
+    if nobody and text.startswith(nobody):
+        text = text[0].upper() + text[1:]
+    return _SPARE.sub("", text)
 
 
 def _name(provider: str, lang: Language) -> str:
@@ -41,6 +45,8 @@ def _name(provider: str, lang: Language) -> str:
     return nobody or provider_name(provider, provider, lang).strip()
 
 
+_SPARE = re.compile(r"(?<=[\u4e00-\u9fff]) (?=[\u4e00-\u9fff])")
+"""A space between two Chinese letters: the texts have it for names in Latin ones."""
 _NOBODY: Mapping[str, Mapping[str, str]] = {
     "en": {ALL: "the receivers", OTHER: "one of the smaller providers"},
     "zh": {ALL: "各服务商", OTHER: "其他服务商"},

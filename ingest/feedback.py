@@ -9,6 +9,7 @@ is too old, or whose delivery is no longer kept, 410.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -17,6 +18,7 @@ from ulid import ULID
 
 from analysis.explain import Language
 from analysis.feedback import Feedback
+from analysis.telling import clock
 from ingest.pages import form, language, page, words
 from sender.tokens import Purpose, Refusal, Tokens
 
@@ -67,6 +69,10 @@ class FeedbackLinks:
             return _refused(Refusal.EXPIRED, lang)
         say = SAY[lang]
         parts = [words(told["cause"]), words(told["advice"])]
+        if told["next_attempt"] and not told["probe"]:
+            at, now = datetime.fromisoformat(told["next_attempt"]).timestamp(), self._clock()
+            if at > now:
+                parts.append(words(say["next"].format(at=clock(at, now))))
         if told["probe"]:
             parts.insert(1, words(say["again"]))
         return page(lang, say["noted"], *parts)
@@ -86,6 +92,7 @@ SAY: dict[Language, dict[str, str]] = {
         "button": "It did not arrive",
         "noted": "Thank you. This is what we know:",
         "again": "We are sending it once more right now. Please look again in a few minutes.",
+        "next": "The next try is at {at}.",
         "too_old": "This link is too old.",
         "ask_anew": "Ask for the message again where you asked for it first.",
         "no_link": "This is not a link of ours.",
@@ -97,6 +104,7 @@ SAY: dict[Language, dict[str, str]] = {
         "button": "没有收到",
         "noted": "感谢反馈。目前的情况是：",
         "again": "我们正在重新发送，请几分钟后再查看。",
+        "next": "下次投递时间：{at}。",
         "too_old": "该链接已过期。",
         "ask_anew": "请在原处重新申请发送。",
         "no_link": "该链接无效。",

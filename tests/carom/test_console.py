@@ -28,6 +28,7 @@ from analysis.schema import audit, console_sessions, messages, suppressions
 from analysis.verdict import Category, Fault
 from carom.console.routes import console as routes_of
 from carom.console.words import TEXTS, Words, preferred
+from sender.tokens import Purpose
 from tests.carom import console_cast as cast
 from tests.carom.console_peer import Console, console, words
 from tests.carom.test_web_incidents import hold, opened
@@ -450,6 +451,13 @@ async def test_the_timeline_says_where_it_was_and_whose_fault(view: Console) -> 
     page = words(await view.get(f"/messages/{view.first}"))
     assert "mx1.qq.com 192.0.2.1 · TLSv1.3 · at RCPT TO" in page
     assert "mailbox full · fault: the mailbox · mailbox-full/over-quota" in page
+
+
+async def test_who_waits_is_told_when_it_is_tried_again(desk: Console) -> None:
+    expires = NOW + 86_400
+    token = desk.engine.tokens.issue(Purpose.FEEDBACK, desk.first_delivery, expires=expires)
+    page = await desk.client.post(f"/f/{token}")
+    assert "The next try is at 08:10 UTC." in words(page)
 
 
 async def test_every_name_of_a_closed_set_has_words() -> None:
