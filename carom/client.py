@@ -39,16 +39,19 @@ class Client:
         data = json.dumps(body).encode()
         return self._call("PUT", path, data, {"Content-Type": "application/json"})
 
-    def await_service(self, most: float, pause: Callable[[float], None] = time.sleep) -> None:
+    def await_service(self, most: float, pause: Callable[[float], None] = time.sleep) -> bool:
         """Give a service that is just being started on this machine so many seconds to be there.
 
-        Whatever else is wrong is left to the call that follows.
+        Whether it is; whatever else is wrong is left to the call that follows.
         """
         if urlsplit(self.url).hostname not in ("127.0.0.1", "::1", "localhost"):
-            return
+            return True
         give_up = time.monotonic() + most
-        while self._refuses() and time.monotonic() < give_up:
+        while refuses := self._refuses():
+            if time.monotonic() >= give_up:
+                break
             pause(_ASK_AGAIN)
+        return not refuses
 
     def _refuses(self) -> bool:
         """Whether nobody listens there."""

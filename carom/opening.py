@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -18,6 +19,8 @@ from carom.settings import Settings
 from carom.settings.keyfiles import privacy_keys
 
 log = structlog.get_logger()
+
+_HERE = "carom.db"  # what the default URL names
 
 T = TypeVar("T")
 
@@ -57,8 +60,19 @@ def free_space(store: Store) -> Callable[[], int] | None:
     return lambda: shutil.disk_usage(folder).free
 
 
+def _tell_of_a_new_database(settings: Settings) -> None:
+    """Whoever asks in the wrong folder must not take an empty answer for the truth."""
+    named = "url" in settings.database.model_fields_set
+    if not named and not Path(_HERE).exists():
+        sys.stderr.write(
+            f"carom: no settings here, so this is a new ./{_HERE}; name yours with --config,"
+            " or in CAROM_CONFIG\n"
+        )
+
+
 def with_store(settings: Settings, use: Callable[[Store], Awaitable[T]]) -> T:
     """Run `use` with the store of these settings and close it."""
+    _tell_of_a_new_database(settings)
 
     async def run() -> T:
         store = await ready_store(settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,7 +20,7 @@ from carom.settings.listeners import Api
 KEY_VARIABLE = "CAROM_API_KEY"
 PENDING = {"queued", "sending"}
 POLL = 0.5
-START = 5.0
+START = 10.0
 """Seconds that a service on this machine is given: `carom serve & carom send ...`."""
 
 
@@ -42,6 +43,8 @@ def send(
 ) -> int:
     """Submit a message through the running service's API."""
     client = client_of(load_with_origins(config), url)
+    if not client.await_service(0) and sys.stderr.isatty():
+        typer.echo(f"waiting for the service at {client.url}", err=True)
     client.await_service(START)
     if eml is not None:
         answer = _send_ready(client, eml, to or [], stream, class_)

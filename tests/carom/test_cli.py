@@ -212,3 +212,15 @@ def test_main_takes_the_arguments_of_the_process() -> None:
     done = run("settings", "--no-such")
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
+
+
+def test_whoever_asks_in_a_folder_without_settings_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for said in ("carom: no settings here, so this is a new ./carom.db", ""):
+        assert main(["suppression", "check", "ann@example.net"]) == 0
+        shown = capfd.readouterr()
+        assert shown.out == "ann@example.net is not suppressed\n"
+        assert shown.err.startswith(said)
+        assert bool(shown.err) is bool(said)

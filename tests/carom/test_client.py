@@ -39,7 +39,7 @@ def test_a_service_that_is_being_started_is_waited_for() -> None:
         started.append(HTTPServer(("127.0.0.1", port), Handler))
         threading.Thread(target=started[0].serve_forever, daemon=True).start()
 
-    client.await_service(60.0, start)
+    assert client.await_service(60.0, start)
     assert client.get("/v1/messages/x") == {}
     started[0].shutdown()
     started[0].server_close()
@@ -47,10 +47,10 @@ def test_a_service_that_is_being_started_is_waited_for() -> None:
 
 def test_patience_ends_and_the_call_says_what_is_wrong() -> None:
     client = Client(f"http://127.0.0.1:{free_port()}", "key")
-    client.await_service(0.0)
+    assert not client.await_service(0.0, pytest.fail)
     with pytest.raises(CaromError, match=r"no service at .* start it with `carom serve`"):
         client.get("/healthz")
 
 
 def test_nobody_waits_for_a_service_elsewhere() -> None:
-    Client("http://192.0.2.1:1", "key").await_service(60.0, pytest.fail)
+    assert Client("http://192.0.2.1:1", "key").await_service(60.0, pytest.fail)
