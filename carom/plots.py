@@ -134,6 +134,7 @@ def lines(
     log: Marks | None = None,
     description: str = "",
     empty: str = EMPTY,
+    day: str = DAY,
     width: int = WIDTH,
     height: int = HEIGHT,
 ) -> str:
@@ -153,7 +154,7 @@ def lines(
     marks = log(values) if log else marks_of(values, low, high)
     across = scale(min(times), max(times), LEFT, width - RIGHT)
     up = scale(marks[0], marks[-1], height - _BOTTOM, top, log=bool(log))
-    drawn = [grid(marks, up, show, width), time_axis(times, across, width, height)]
+    drawn = [grid(marks, up, show, width), time_axis(times, across, width, height, day=day)]
     for n, line in enumerate(series):
         style = "plot-line plot-dashed" if line.dashed else "plot-line"
         runs = _runs(line.points, log=bool(log))
@@ -196,7 +197,7 @@ def columns(
     drawn.append(
         time_axis(times, scale_of_columns(times, step), width, height, least=apart, day=day)
     )
-    told = description or "; ".join(f"{s.name}: {show(sum(s.values))} in all" for s in stacks)
+    told = description or "; ".join(f"{s.name}: {show(sum(s.values))}" for s in stacks)
     names = [(stack.name, False) for stack in stacks] if len(stacks) > 1 else []
     colours = [_place(stack, n) for n, stack in enumerate(stacks)]
     return _svg(title, told, _legend(names, width, colours=colours) + "".join(drawn), width, height)

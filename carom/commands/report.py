@@ -13,6 +13,7 @@ import typer
 
 from carom.commands import ConfigOption
 from carom.commands.replay import moment
+from carom.console.words import DEFAULT, LANGUAGES
 from carom.errors import UsageError
 from carom.opening import with_store
 from carom.paper import paper
@@ -31,9 +32,12 @@ def report(
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a page with plots.")
     ] = None,
+    lang: Annotated[str, typer.Option(help=f"Of the page: {' or '.join(LANGUAGES)}.")] = DEFAULT,
     config: ConfigOption = None,
 ) -> None:
     """Show how mail did: rates, bounces, times, complaints, against the week before."""
+    if lang not in LANGUAGES:
+        raise UsageError(f"--lang {lang}: expected {' or '.join(LANGUAGES)}")
     now = time.time()
     start = moment(since, now)
     if not now - LONGEST <= start < now:
@@ -43,7 +47,7 @@ def report(
         terminal.show(figures, paper(highlight=False))
         return
     try:
-        html.write_text(page(figures), encoding="utf-8")
+        html.write_text(page(figures, lang), encoding="utf-8")
     except OSError as error:
         raise UsageError(f"--html {html}: cannot be written: {error.strerror}") from error
     typer.echo(f"{html}: {terminal.headline(figures)}")

@@ -1,58 +1,77 @@
-"""The report as one HTML page: nothing in it is fetched from anywhere, and no script runs."""
+"""The report as one HTML page: nothing in it is fetched from anywhere, and no script runs.
+
+Its words are those of the console, in the same languages, with the section `report` of its own.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from typing import NamedTuple
 
-from analysis.stats import Json
 from carom import plots
-from carom.axes import wait_marks
-from carom.plots import Bar, Line, Stack, number, percent, seconds
-from carom.report.figures import FEW, HOUR, Figures, Group
+from carom.console.words import DEFAULT, Words
+from carom.plots import number, percent, seconds
+from carom.report import charts
+from carom.report.figures import FEW, Figures, Group
+from carom.report.saying import Saying
 from carom.report.style import STYLE
-from carom.report.terminal import (
-    about,
-    change,
-    earlier,
-    headline,
-    moved,
-    provider,
-    share,
-    since,
-    span,
-)
+from carom.report.terminal import change, moved, since, when
+
+Chart = Callable[[Saying, int], str]
 
 
-def page(figures: Figures) -> str:
+def page(figures: Figures, lang: str = DEFAULT) -> str:
     """A whole document."""
+    say = Saying(figures, Words(lang))
+    span = say("span", first=when(figures.since), last=when(figures.until))
+    parts = (_tiles(say), _incidents(say), _arriving(say), _refused(say), _unwanted(say))
     return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<!doctype html>\n<html lang="{"zh-Hans" if lang == "zh" else lang}">'
+        '<head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Carom: {escape(span(figures))}</title>"
+        f"<title>Carom: {escape(span)}</title>"
         f"<style>{STYLE}{plots.STYLE}</style></head><body><main>"
-        f"<h1>Mail report</h1><p class=dim>{escape(span(figures))}</p>"
-        f"<p class=lead>{escape(headline(figures))}</p>"
-        f"{_tiles(figures)}{_incidents(figures)}{_arriving(figures)}{_refused(figures)}"
-        f"{_unwanted(figures)}{_seeds(figures)}{_FOOT}</main></body></html>\n"
+        f"<h1>{escape(say('title'))}</h1><p class=dim>{escape(span)}</p>"
+        f"<p class=lead>{escape(_headline(say))}</p>{''.join(parts)}{_seeds(say)}"
+        f"<footer><p>{escape(say('foot', few=FEW))}</p></footer></main></body></html>\n"
     )
 
 
-def _tiles(figures: Figures) -> str:
-    total = figures.totals
-    waits = total.now["time_to_accept"]
-    states = total.now["states"]
-    depth = sum(found for found, _ in figures.queue.values())
-    oldest = max((waited for _, waited in figures.queue.values()), default=0.0)
+def _headline(say: Saying) -> str:
+    total = say.figures.totals
+    now = total.now["ratios"]["delivered"]
+    if not now["denominator"]:
+        return say("nothing")
+    share, arrived = percent(now["ratio"]), f"{now['numerator']:,}"
+    said = say("headline", share=share, ended=f"{now['denominator']:,}", arrived=arrived)
+    before = total.ratio_before("delivered")
+    if before is not None:
+        said += say("against", share=percent(before), earlier=say.earlier())
+    trouble = len(say.figures.open)
+    return said + say("open_one" if trouble == 1 else "open", count=trouble)
+
+
+def _tiles(say: Saying) -> str:
+    total = say.figures.totals
+    waits, states = total.now["time_to_accept"], total.now["states"]
+    depth = sum(found for found, _ in say.figures.queue.values())
+    oldest = max((waited for _, waited in say.figures.queue.values()), default=0.0)
+    before = total.ratio_before("delivered")
+    against = say.counts(total, "delivered")
+    if before is not None:
+        against = f"{percent(before)} {say.earlier()}"
     tiles = [
-        ("Delivered and stayed", _ratio(total, "delivered"), _against(total, "delivered", figures)),
-        ("Bounced", _ratio(total, "bounced"), _counts(total, "bounced")),
-        ("Complained", _ratio(total, "complained"), _counts(total, "complained")),
-        ("Half accepted within", _wait(waits["p50"]), f"95 %: {_wait(waits['p95'])}"),
-        ("Withheld", f"{states['suppressed']:,}", "on the suppression list"),
-        ("Waiting now", number(depth), f"oldest due {seconds(round(oldest))}"),
+        (say("stayed"), say.ratio(total, "delivered"), against),
+        (say("bounced"), say.ratio(total, "bounced"), say.counts(total, "bounced")),
+        (
+            say("complained"),
+            say.ratio(total, "complained"),
+            say.counts(total, "complained"),
+        ),
+        (say("half"), say.wait(waits["p50"]), f"95 %: {say.wait(waits['p95'])}"),
+        (say("withheld"), f"{states['suppressed']:,}", say("on_list")),
+        (say("waiting"), number(depth), say("oldest", time=seconds(round(oldest)))),
     ]
     shown = (
         f'<div class="tile"><span>{escape(name)}</span><b>{escape(value)}</b>'
@@ -62,229 +81,77 @@ def _tiles(figures: Figures) -> str:
     return f'<div class="tiles">{"".join(shown)}</div>'
 
 
-def _ratio(group: Group, name: str) -> str:
-    ratio = group.ratio(name)
-    return "no data" if ratio is None else percent(ratio)
-
-
-def _counts(group: Group, name: str) -> str:
-    found = group.now["ratios"][name]
-    return f"{found['numerator']:,} of {found['denominator']:,}"
-
-
-def _against(group: Group, name: str, figures: Figures) -> str:
-    before = group.ratio_before(name)
-    return _counts(group, name) if before is None else f"{percent(before)} {earlier(figures)}"
-
-
-def _wait(value: float | None) -> str:
-    return "no data" if value is None else seconds(value)
-
-
-def _incidents(figures: Figures) -> str:
-    if not figures.incidents:
+def _incidents(say: Saying) -> str:
+    if not say.figures.incidents:
         return ""
+    lang = say.words.lang
     shown = (
-        f'<div class="incident {escape(one["state"])}"><b>{escape(one["title"]["en"])}</b>'
-        f"<p class=dim>{escape(one['state'])}, since {escape(since(one))}</p>"
-        f"<p>{_marked_up(one['advice']['en'])}</p></div>"
-        for one in figures.incidents
+        f'<div class="incident {escape(one["state"])}"><b>{escape(one["title"][lang])}</b>'
+        f"<p class=dim>{escape(say(one['state'] + '_since', at=since(one)))}</p>"
+        f"<p>{_marked_up(one['advice'][lang])}</p></div>"
+        for one in say.figures.incidents
     )
-    return f"<h2>Incidents</h2>{''.join(shown)}"
+    return f"<h2>{escape(say('incidents'))}</h2>{''.join(shown)}"
 
 
-def _marked_up(text: str) -> str:
-    """Escaped, with commands between backticks set as code."""
-    parts = (escape(part) for part in text.split("`"))
-    return "".join(f"<code>{part}</code>" if n % 2 else part for n, part in enumerate(parts))
-
-
-def _arriving(figures: Figures) -> str:
+def _arriving(say: Saying) -> str:
     """Is mail arriving, for whom, and how quickly?"""
-    charts = [
-        lambda width: _share_over_time(figures, width),
-        lambda width: plots.columns(
-            f"Deliveries each {_slot(figures)}, by what became of them",
-            [slot["time"] for slot in figures.series],
-            [
-                Stack(name, [slot["states"][name] for slot in figures.series], colour)
-                for name, colour in _STATES.items()
-                if any(slot["states"][name] for slot in figures.series)
-            ],
-            width=width,
-        ),
-        lambda width: plots.bars(
-            "Delivered and stayed, by provider",
-            [_bar(group, "delivered") for group in figures.providers],
-            show=percent,
-            high=1.0,
-            compared=("this time", earlier(figures)),
-            width=width,
-        ),
-        lambda width: plots.lines(
-            "Time until the next host accepted",
-            [
-                Line(name, [(s["time"], s["time_to_accept"][p]) for s in figures.series])
-                for name, p in (("half", "p50"), ("95 %", "p95"), ("99 %", "p99"))
-            ],
-            show=seconds,
-            log=wait_marks,
-            width=width,
-        ),
-    ]
-    tables = _groups("Provider", figures.providers) + _groups("Stream", figures.streams)
-    return f"<h2>Is mail arriving?</h2>{_plots(charts)}{tables}"
+    drawn = (charts.share_over_time, charts.ended, charts.by_provider, charts.times)
+    providers = _groups(say, "provider", say.figures.providers, say.words.provider)
+    streams = _groups(say, "stream", say.figures.streams, str)
+    return _section(say, "arriving", *drawn) + providers + streams
 
 
-def _share_over_time(figures: Figures, width: int) -> str:
-    now = _points(figures.series, "delivered")
-    before = _points(figures.series_before, "delivered")
-    ratios = [value for _, value in (*now, *before) if value is not None]
-    low = max(0.0, min(ratios, default=0.0) - 0.02)
-    lines = [Line("this time", now), Line(earlier(figures), before, dashed=True)]
-    title = f"Delivered and stayed, each {_slot(figures)}"
-    return plots.lines(title, lines, show=percent, low=_floor(low), high=1.0, width=width)
-
-
-def _slot(figures: Figures) -> str:
-    """What the figures over time are counted in."""
-    times = [slot["time"] for slot in figures.series[:2]]
-    return "hour" if len(times) == 2 and times[1] - times[0] <= HOUR else "day"
-
-
-_STATES = {
-    "delivered": 1,
-    "complained": 4,
-    "bounced": 7,
-    "expired": 5,
-    "suppressed": 8,
-    "cancelled": 6,
-    "queued": 3,
-    "sending": 2,
-}
-"""Colours by state: what is bad looks it."""
-
-
-def _floor(low: float) -> float:
-    """A round start of the axis, so that a drop of a few percent can be seen."""
-    return next(start for start in (0.98, 0.95, 0.9, 0.8, 0.5, 0.0) if low >= start)
-
-
-def _points(series: Sequence[Json], name: str) -> list[tuple[float, float | None]]:
-    return [(slot["time"], slot["ratios"][name]["ratio"]) for slot in series]
-
-
-def _bar(group: Group, name: str) -> Bar:
-    few = group.now["ratios"][name]["denominator"] < FEW
-    note = _counts(group, name) if few else ""
-    return Bar(provider(group.name), group.ratio(name), group.ratio_before(name), note)
-
-
-def _refused(figures: Figures) -> str:
+def _refused(say: Saying) -> str:
     """What came back, and whose fault it was."""
-    compared = ("this time", earlier(figures))
-    none = "nothing came back"
-    charts = [
-        lambda width: plots.bars(
-            "Not delivered, by fault",
-            [Bar(one.cause[0] or "none", one.now, one.before) for one in figures.faults],
-            compared=compared,
-            empty=none,
-            width=width,
-        ),
-        lambda width: plots.bars(
-            "Not delivered, by category",
-            _by_category(figures),
-            compared=compared,
-            empty=none,
-            width=width,
-        ),
-    ]
-    return f"<h2>What came back, and whose fault was it?</h2>{_plots(charts)}"
+    return _section(say, "refused", charts.by_fault, charts.by_category)
 
 
-def _by_category(figures: Figures) -> list[Bar]:
-    """One bar a category, whosever fault each case of it was."""
-    now: Counter[str] = Counter()
-    before: Counter[str] = Counter()
-    for one in figures.categories:
-        now[one.cause[0]] += one.now
-        before[one.cause[0]] += one.before
-    return [Bar(name.replace("_", " "), n, before[name]) for name, n in now.most_common()]
-
-
-def _unwanted(figures: Figures) -> str:
+def _unwanted(say: Saying) -> str:
     """Complaints and the suppression list."""
-    days = sorted({day for found in figures.grown.values() for day in found})
-    charts = [
-        lambda width: plots.bars(
-            "Complaints, of what stayed delivered",
-            [_bar(group, "complained") for group in figures.providers if _complained(group)],
-            show=percent,
-            compared=("this time", earlier(figures)),
-            empty="nobody complained",
-            width=width,
-        ),
-        lambda width: plots.columns(
-            "New on the suppression list, each day",
-            days,
-            [
-                Stack(reason.replace("_", " "), [float(found.get(day, 0)) for day in days])
-                for reason, found in sorted(figures.grown.items())
-            ],
-            empty="nobody is new on it",
-            width=width,
-        ),
-    ]
+    grown = say.figures.grown
     rows = [
-        (reason.replace("_", " "), f"{n:,}", f"{sum(figures.grown.get(reason, {}).values()):,}")
-        for reason, n in figures.suppressed.items()
+        (say.words.of("reason", r), f"{n:,}", f"{sum(grown.get(r, {}).values()):,}")
+        for r, n in say.figures.suppressed.items()
         if n
     ]
-    table = _table(("On the list", "Entries that stand", "New in this time"), rows)
-    return f"<h2>Who does not want it?</h2>{_plots(charts)}{table}"
+    table = _table((say("listed"), say("stand"), say("new")), rows)
+    return _section(say, "unwanted", charts.complaints, charts.newly_listed) + table
 
 
-def _complained(group: Group) -> bool:
-    return bool(group.ratio("complained") or group.ratio_before("complained"))
+def _seeds(say: Saying) -> str:
+    """Where seed mailboxes found our probes, if there are any."""
+    found = any(tally.samples for tally in say.figures.placement.values())
+    return _section(say, "seeds", charts.inbox) if found else ""
 
 
-def _seeds(figures: Figures) -> str:
-    """Where seed mailboxes found our probes, with the interval that few samples leave."""
-    bars = [
-        Bar(provider(name), tally.ratio, note=f"{about(tally.interval)}, {tally.samples}")
-        for name, tally in figures.placement.items()
-        if tally.samples
-    ]
-    if not bars:
-        return ""
-    title = "In the inbox (95 % interval, probes)"
-    drawn = _plots([lambda width: plots.bars(title, bars, show=percent, high=1.0, width=width)])
-    return f"<h2>Does it reach the inbox?</h2>{drawn}"
+def _section(say: Saying, heading: str, *drawn: Chart) -> str:
+    """A heading that asks, and the charts that answer."""
+    figures = "".join(f"<figure>{_sized(say, chart)}</figure>" for chart in drawn)
+    return f'<h2>{escape(say(heading))}</h2><div class="plots">{figures}</div>'
 
 
-def _groups(title: str, groups: Sequence[Group]) -> str:
-    names = (
-        title,
-        "Delivered and stayed",
-        "Change",
-        "Bounced",
-        "Complained",
-        "Half accepted in",
-        "95 % in",
-    )
+def _sized(say: Saying, chart: Chart) -> str:
+    return plots.sized(lambda width: chart(say, width))
+
+
+def _groups(say: Saying, kind: str, groups: Sequence[Group], named: Callable[[str], str]) -> str:
+    keys = (kind, "stayed", "change", "bounced", "complained", "half_in", "most_in")
     rows = []
     for group in groups:
         waits = group.now["time_to_accept"]
-        cells: list[str | Marked] = [_named(group, title), share(group, "delivered")]
-        cells.append(Marked(change(group, "delivered"), moved(group, "delivered")))
-        cells += [_ratio(group, name) for name in ("bounced", "complained")]
-        rows.append((*cells, _wait(waits["p50"]), _wait(waits["p95"])))
-    return _table(names, rows)
-
-
-def _named(group: Group, title: str) -> str:
-    return provider(group.name) if title == "Provider" else group.name
+        rows.append(
+            (
+                named(group.name),
+                f"{say.ratio(group, 'delivered')} ({say.counts(group, 'delivered')})",
+                Marked(change(group, "delivered"), moved(group, "delivered")),
+                say.ratio(group, "bounced"),
+                say.ratio(group, "complained"),
+                say.wait(waits["p50"]),
+                say.wait(waits["p95"]),
+            )
+        )
+    return _table([say(key) for key in keys], rows)
 
 
 class Marked(NamedTuple):
@@ -319,14 +186,7 @@ def _cell(title: str, cell: str | Marked) -> str:
     return f'<td data-label="{escape(title)}"{way}>{escape(text)}</td>'
 
 
-def _plots(charts: Sequence[Callable[[int], str]]) -> str:
-    drawn = "".join(f"<figure>{plots.sized(chart)}</figure>" for chart in charts)
-    return f'<div class="plots">{drawn}</div>'
-
-
-_FOOT = (
-    "<footer><p>A delivery counts in the hour it was sent in, and as delivered only while no later "
-    "bounce or complaint took it back. Shares are of what was tried and has ended: what waits, was "
-    "withheld or cancelled is left out. Changes are in points of a percent, and left out below "
-    f"{FEW} deliveries. Times are UTC.</p></footer>"
-)
+def _marked_up(text: str) -> str:
+    """Escaped, with commands between backticks set as code."""
+    parts = (escape(part) for part in text.split("`"))
+    return "".join(f"<code>{part}</code>" if n % 2 else part for n, part in enumerate(parts))

@@ -29,13 +29,13 @@ def show(figures: Figures, console: Console) -> None:
 
 
 def span(figures: Figures) -> str:
-    """`16 Nov 2026 00:00 to 23 Nov 2026 14:05 UTC`."""
-    first, last = (_when(at) for at in (figures.since, figures.until))
+    """`2026-11-16 00:00 to 2026-11-23 14:05 UTC`."""
+    first, last = (when(at) for at in (figures.since, figures.until))
     return f"{first} to {last} UTC"
 
 
-def _when(at: float) -> str:
-    return f"{datetime.fromtimestamp(at, UTC):%d %b %Y %H:%M}"
+def when(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M}"
 
 
 def since(incident: stats.Json) -> str:

@@ -106,6 +106,18 @@ async def test_the_page_holds_everything_and_fetches_nothing(store: Store) -> No
         assert words in shown
 
 
+async def test_the_page_is_written_in_chinese_too(store: Store) -> None:
+    await a_day(store, NOW, refused=10, taken=30)
+    await suppressed(store, entry("eve@example.net", Reason.COMPLAINT))
+    shown = page(await store.read(lambda tx: gather(tx, NOW - WEEK, LATER)), "zh")
+    assert '<html lang="zh-Hans">' in shown
+    said = re.sub(r"<style>.*?</style>|<[^>]*>", " ", shown, flags=re.S)
+    english = set(re.findall(r"[A-Za-z]{3,}", said))
+    assert english == {"Carom", "UTC", "Gmail", "default"}
+    titles = re.findall(r'class="plot-title"[^>]*>([^<]*)<', shown)
+    assert [title for title in titles if len(title) > MOST_TITLE / 1.8] == []
+
+
 async def test_an_empty_database_has_a_report_too(store: Store) -> None:
     shown = page(await store.read(lambda tx: gather(tx, NOW - WEEK, NOW)))
     assert "Nothing that was sent in this time has ended yet." in shown
@@ -151,7 +163,10 @@ def test_the_command_shows_a_report_or_writes_a_page(
     assert "Nothing that was sent" in capsys.readouterr().out
     assert main(["report", "--config", str(config), "--html", str(html)]) == 0
     assert html.read_text().startswith("<!doctype html>")
-    for wrong in (["--since", "yesterday"], ["--since", "900d"], ["--html", str(tmp_path)]):
+    assert main(["report", "--config", str(config), "--html", str(html), "--lang", "zh"]) == 0
+    assert "邮件报告" in html.read_text()
+    wrongs = (["--since", "yesterday"], ["--since", "900d"], ["--html", str(tmp_path)])
+    for wrong in (*wrongs, ["--lang", "fr"]):
         assert main(["report", "--config", str(config), *wrong]) == 2
         assert capsys.readouterr().err.count("\n") == 1
 
