@@ -111,7 +111,7 @@ async def test_the_page_is_written_in_chinese_too(store: Store) -> None:
     await suppressed(store, entry("eve@example.net", Reason.COMPLAINT))
     shown = page(await store.read(lambda tx: gather(tx, NOW - WEEK, LATER)), "zh")
     assert '<html lang="zh-Hans">' in shown
-    said = re.sub(r"<style>.*?</style>|<[^>]*>", " ", shown, flags=re.S)
+    said = re.sub(r"<style>.*?</style>|<[^>]*>", " ", shown, flags=re.DOTALL)
     english = set(re.findall(r"[A-Za-z]{3,}", said))
     assert english == {"Carom", "UTC", "Gmail", "default"}
     titles = re.findall(r'class="plot-title"[^>]*>([^<]*)<', shown)
