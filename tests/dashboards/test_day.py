@@ -46,13 +46,13 @@ LONG = (
         125,
         {"yahoo.com": "angry"},
         found=frozenset({"ComplaintRatioHigh"}),
-        along=frozenset({"IncidentOpen"}),
+        along=frozenset({"IncidentOpen", "ReputationLimitNear"}),
     ),
     Phase("the bounce MX is dead", 155, 170, found=frozenset({"BounceLoopDead"}), deaf=True),
 )
-LINGERS = {"ComplaintRatioHigh": 65, "IncidentOpen": 65}
+LINGERS = {"ComplaintRatioHigh": 65, "IncidentOpen": 65, "ReputationLimitNear": 1_440}
 """Minutes that an alert may last after its fault is over: its longer window, and its `for`; an
-incident of complaints stays open as long."""
+incident of complaints stays open as long, and a receiver counts a day."""
 SHORT_LASTS, LONG_LASTS = 20.5, 185.0  # minutes
 
 UNTOLD = {
