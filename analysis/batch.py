@@ -1,8 +1,9 @@
 """Group commit: what arrives while a batch is being written goes into the next one together.
 
 `Batch.put(item)` returns the item's own result after the transaction that holds it was committed.
-One writer runs at a time per lane.  Unless told to `gather`, nobody waits for a timer, so a lonely
-item is written at once and a crowd shares one fsync.  If a batch fails for anything but the store
+One writer runs at a time per lane.  Unless told to `gather`, nobody waits for a timer: a lonely
+item is written at the next turn of the loop, and while every turn brings company a crowd comes
+together, to share one fsync and one hop to a thread.  If a batch fails for anything but the store
 being unavailable, its items are tried one by one, so that one bad item cannot take its neighbours
 down.
 """
@@ -15,6 +16,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 from analysis.store import StoreUnavailable
+
+TURNS = 4
+"""Turns of the loop for which a batch waits at most, while each of them brings more."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -65,12 +69,23 @@ class Batch(Generic[Item, Result]):
         # a task its callers go on, and what they put next must find a lane.
         try:
             while self._waiting:
-                if self._gather and len(self._waiting) < self._largest:
-                    await asyncio.sleep(self._gather)
-                size = min(self._largest, len(self._waiting))
-                await self._settle([self._waiting.popleft() for _ in range(size)])
+                await self._company()
+                size = min(self._largest, len(self._waiting))  # another lane may have taken all
+                if batch := [self._waiting.popleft() for _ in range(size)]:
+                    await self._settle(batch)
         finally:
             self._draining -= 1
+
+    async def _company(self) -> None:
+        """Let those come who are on their way."""
+        if self._gather and len(self._waiting) < self._largest:
+            await asyncio.sleep(self._gather)
+        known = 0
+        for _ in range(TURNS):
+            if not known < len(self._waiting) < self._largest:
+                return
+            known = len(self._waiting)
+            await asyncio.sleep(0)
 
     async def _settle(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
         try:

@@ -50,13 +50,13 @@ def submission(engine: Engine) -> Submission:
 class _Withheld:
     """Asks the suppression list at RCPT.
 
-    One message's questions are asked together, and what is asked while a read is under way goes
-    into the next one: a hop to a thread costs more than a few more questions.
+    One message's questions are asked together, and with what others ask meanwhile: a hop to a
+    thread costs more than a few more questions.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._batch: Batch[Sequence[Question], Entries] = Batch(self._read)
+        self._batch: Batch[Sequence[Question], Entries] = Batch(self._read, lanes=2)
 
     async def ask(self, hashes: Sequence[bytes], stream: str) -> Entries:
         found = await self._batch.put([Question(one, stream) for one in hashes])

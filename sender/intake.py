@@ -276,6 +276,8 @@ class Intake:
 
 def _storable(metadata: dict[str, Any]) -> dict[str, Any]:
     """The metadata, if both databases can keep it: PostgreSQL's JSON has neither NUL nor NaN."""
+    if not metadata:
+        return metadata
     try:
         text = json.dumps(metadata, ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from analysis.batch import Batch, Overloaded
+from analysis.batch import TURNS, Batch, Overloaded
 from analysis.store import StoreUnavailable
 
 pytestmark = pytest.mark.anyio
@@ -69,6 +69,27 @@ async def test_what_comes_during_a_write_goes_into_the_next_one_together() -> No
     ledger.open.set()
     assert await asyncio.gather(first, *rest) == [0, 10, 20, 30]
     assert ledger.batches == [[0], [1, 2, 3]]
+
+
+async def test_who_comes_turn_by_turn_is_waited_for_but_not_for_ever() -> None:
+    ledger = Ledger()
+    batch = Batch(ledger.write)
+    puts = []
+    for n in range(5 * TURNS):
+        puts.append(asyncio.create_task(batch.put(n)))
+        await asyncio.sleep(0)
+    await asyncio.gather(*puts)
+    first, *rest = ledger.batches
+    assert TURNS <= len(first) <= TURNS + 2
+    assert [*first, *(n for one in rest for n in one)] == list(range(5 * TURNS))
+
+
+async def test_a_lane_that_finds_nothing_left_writes_nothing() -> None:
+    ledger = Ledger()
+    batch = Batch(ledger.write, lanes=3)
+    assert await put_all(batch, 3) == [0, 10, 20]
+    await batch.close()
+    assert ledger.batches == [[0, 1, 2]]
 
 
 async def test_whoever_puts_one_after_the_other_never_waits_for_a_third() -> None:
