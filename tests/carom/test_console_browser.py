@@ -10,14 +10,20 @@ import axe_core_python
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
+from carom.report.figures import WEEK, gather
+from carom.report.page import page as report
 from sender.tokens import Purpose
 from tests.carom import console_cast as cast
 from tests.carom.console_peer import Console, console, served
 from tests.servers import chromium
+from tests.storing import NOW
 
 pytestmark = pytest.mark.anyio
 
 AXE = (Path(axe_core_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+WIDER = """[...document.querySelectorAll("html, .scroll, .table, figure")]
+    .filter(one => one.scrollWidth > one.clientWidth).map(one => one.outerHTML.slice(0, 200))"""
+"""What shows less than it holds."""
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 PAGES = (
     "",
@@ -106,12 +112,21 @@ async def test_every_page_fits_and_nobody_complains(
         answer = await page.goto(f"{browser.url}{path}{mark}lang={lang}")
         assert answer is not None
         assert answer.status == 200, path
-        wide = await page.evaluate(
-            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        )
-        assert wide <= 0, path
+        assert await page.evaluate(WIDER) == [], path
         assert await page.locator("h1").count() == 1
     assert browser.heard == []
+    await page.context.close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+async def test_the_report_fits_a_phone_and_satisfies_axe(browser: Screen, theme: str) -> None:
+    figures = await browser.peer.engine.store.read(lambda tx: gather(tx, NOW - WEEK, NOW))
+    page = await browser.tab(viewport=PHONE, color_scheme=theme)
+    for lang in ("en", "zh"):
+        await page.set_content(report(figures, lang))
+        assert await page.evaluate(WIDER) == []
+        assert await page.locator("svg:visible").count() >= 6
+        assert await _grave(page) == []
     await page.context.close()
 
 
