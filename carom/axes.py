@@ -52,8 +52,12 @@ def _round_step(rough: float) -> float:
     return next(size * n for n in (1, 2, 2.5, 5, 10) if size * n >= rough * 0.999)
 
 
+_TINIEST = -300
+"""A power of ten that is still a number."""
+
+
 def log_marks(values: Sequence[float]) -> list[float]:
-    first = math.floor(math.log10(min(values)))
+    first = max(_TINIEST, math.floor(math.log10(min(values))))
     last = max(math.ceil(math.log10(max(values))), first + 1)
     return [10.0**n for n in range(first, last + 1)]
 

@@ -16,7 +16,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
-from unicodedata import east_asian_width
 
 from carom.axes import (
     DAY,
@@ -30,6 +29,8 @@ from carom.axes import (
     scale_of_columns,
     time_axis,
 )
+from carom.legend import LETTER, legend_of, letters, paint_of, rect, under
+from carom.legend import STYLE as STYLE
 
 WIDTH, HEIGHT = 460, 220
 NARROW = 340
@@ -38,27 +39,6 @@ _LOW = 90
 """Height of a chart that has nothing to show."""
 _BOTTOM = 28
 _ROW = 26
-_LETTER = 6.7
-"""Width of a letter of the charts' font size, on average, in units of the drawing."""
-
-STYLE = """
-.plot { display: block; width: 100%; height: auto; font: 12px system-ui, sans-serif;
-  --plot-ink: #1f2933; --plot-dim: #5b6673; --plot-grid: #e3e7ec; --plot-ghost: #c3cad3;
-  --plot-1: #1769aa; --plot-2: #c2570c; --plot-3: #0f766e; --plot-4: #a3318c; --plot-5: #8a6d00;
-  --plot-6: #5b4fc7; --plot-7: #b3261e; --plot-8: #5f6b76; }
-@media (prefers-color-scheme: dark) { .plot {
-  --plot-ink: #e6eaef; --plot-dim: #a3adb8; --plot-grid: #333c46; --plot-ghost: #566270;
-  --plot-1: #6cb6f5; --plot-2: #f59e5b; --plot-3: #4fd1c1; --plot-4: #e58bd2; --plot-5: #e3c44d;
-  --plot-6: #a9a0ff; --plot-7: #ff8a80; --plot-8: #aab4be; } }
-.plot text { fill: var(--plot-dim); } .plot .plot-name { fill: var(--plot-ink); }
-.plot .plot-title { fill: var(--plot-ink); font-weight: 600; font-size: 13px; }
-.plot .plot-grid { stroke: var(--plot-grid); stroke-width: 1; }
-.plot .plot-line { fill: none; stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
-.plot .plot-dashed { stroke-dasharray: 4 4; stroke-width: 1.5; }
-.plot .plot-ghost { fill: var(--plot-ghost); }
-.plot-narrow { display: none; }
-@media (max-width: 46rem) { .plot-narrow { display: block; } .plot-wide { display: none; } }
-"""
 
 
 def sized(draw: Callable[[int], str], wide: int = WIDTH) -> str:
@@ -150,7 +130,7 @@ def lines(
     times = [at for line in series for at, _ in line.points]
     if not values:
         return _empty(title, empty, width)
-    top = _top(width, [line.name for line in series] if len(series) > 1 else [])
+    top = under(width, [line.name for line in series] if len(series) > 1 else [])
     marks = log(values) if log else marks_of(values, low, high)
     across = scale(min(times), max(times), LEFT, width - RIGHT)
     up = scale(marks[0], marks[-1], height - _BOTTOM, top, log=bool(log))
@@ -161,7 +141,7 @@ def lines(
         drawn.extend(_run(run, across, up, style, n) for run in runs)
     told = description or "; ".join(_tell(line, show) for line in series)
     names = [(line.name, line.dashed) for line in series] if len(series) > 1 else []
-    return _svg(title, told, _legend(names, width) + "".join(drawn), width, height)
+    return _svg(title, told, legend_of(names, width) + "".join(drawn), width, height)
 
 
 def columns(
@@ -180,19 +160,19 @@ def columns(
     sums = [sum(max(0.0, stack.values[n]) for stack in stacks) for n in range(len(times))]
     if not times or not any(sums):
         return _empty(title, empty, width)
-    top = _top(width, [stack.name for stack in stacks] if len(stacks) > 1 else [])
+    top = under(width, [stack.name for stack in stacks] if len(stacks) > 1 else [])
     marks = marks_of(sums, 0.0, None)
     step = (width - LEFT - RIGHT) / len(times)
     up = scale(marks[0], marks[-1], height - _BOTTOM, top)
     drawn = [grid(marks, up, show, width)]
-    under = [0.0] * len(times)
+    below = [0.0] * len(times)
     for n, stack in enumerate(stacks):
         for i, value in enumerate(stack.values):
             if value > 0:
-                x, tall = LEFT + step * (i + 0.1), up(under[i]) - up(under[i] + value)
-                paint = _colour(_place(stack, n))
-                drawn.append(_rect(x, up(under[i] + value), step * 0.8, tall, paint))
-                under[i] += value
+                x, tall = LEFT + step * (i + 0.1), up(below[i]) - up(below[i] + value)
+                paint = paint_of(_place(stack, n))
+                drawn.append(rect(x, up(below[i] + value), step * 0.8, tall, paint))
+                below[i] += value
     apart = min((b - a for a, b in pairwise(times)), default=0.0)
     drawn.append(
         time_axis(times, scale_of_columns(times, step), width, height, least=apart, day=day)
@@ -200,7 +180,9 @@ def columns(
     told = description or "; ".join(f"{s.name}: {show(sum(s.values))}" for s in stacks)
     names = [(stack.name, False) for stack in stacks] if len(stacks) > 1 else []
     colours = [_place(stack, n) for n, stack in enumerate(stacks)]
-    return _svg(title, told, _legend(names, width, colours=colours) + "".join(drawn), width, height)
+    return _svg(
+        title, told, legend_of(names, width, colours=colours) + "".join(drawn), width, height
+    )
 
 
 def bars(
@@ -223,15 +205,15 @@ def bars(
         return _empty(title, empty, width)
     values = [v for row in rows for v in (row.value, row.before) if v is not None]
     most = max(values, default=0.0) if high is None else high
-    left = min(180.0, 12 + _LETTER * max(_letters(row.name) for row in rows))
-    right = 12 + _LETTER * max(_letters(_ending(row, show)) for row in rows)
+    left = min(180.0, 12 + LETTER * max(letters(row.name) for row in rows))
+    right = 12 + LETTER * max(letters(_ending(row, show)) for row in rows)
     left = min(left, max(60.0, width - right - 40))
     across = scale(low, max(most, low + 1e-9), left, max(left + 40, width - right))
-    top = _top(width, list(compared or ()))
+    top = under(width, list(compared or ()))
     height = int(top + _ROW * len(rows) + 6)
     drawn = [_bar(row, top + _ROW * n, left, across, show) for n, row in enumerate(rows)]
     told = description or "; ".join(f"{row.name}: {_ending(row, show)}" for row in rows)
-    legend = _legend([(compared[0], False)], width, ghost=compared[1]) if compared else ""
+    legend = legend_of([(compared[0], False)], width, ghost=compared[1]) if compared else ""
     return _svg(title, told, legend + "".join(drawn), width, height)
 
 
@@ -269,54 +251,13 @@ def _runs(
 def _run(run: list[tuple[float, float]], across: Place, up: Place, style: str, colour: int) -> str:
     if len(run) == 1:
         x, y = across(run[0][0]), up(run[0][1])
-        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" fill="{_colour(colour)}"/>'
+        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" fill="{paint_of(colour)}"/>'
     path = "L".join(f"{across(at):.1f} {up(value):.1f}" for at, value in run)
-    return f'<path class="{style}" stroke="{_colour(colour)}" d="M{path}"/>'
-
-
-def _top(width: int, names: Sequence[str]) -> int:
-    """Where the drawing begins, under the title and the legend's rows."""
-    return 36 + 18 * (_legend_places(names, width)[1] if names else 0)
-
-
-def _legend_places(names: Sequence[str], width: int) -> tuple[list[tuple[float, int]], int]:
-    places, x, row = [], 0.0, 0
-    for name in names:
-        wide = 30 + _LETTER * _letters(name)
-        if x and x + wide > width - 16:
-            x, row = 0.0, row + 1
-        places.append((x, row))
-        x += wide
-    return places, row + 1
+    return f'<path class="{style}" stroke="{paint_of(colour)}" d="M{path}"/>'
 
 
 def _place(stack: Stack, n: int) -> int:
     return n if stack.colour is None else stack.colour - 1
-
-
-def _legend(
-    names: Sequence[tuple[str, bool]],
-    width: int,
-    *,
-    ghost: str = "",
-    colours: Sequence[int] = range(100),
-) -> str:
-    entries = [
-        (name, f'fill="{_colour(n)}"', dashed)
-        for (name, dashed), n in zip(names, colours, strict=False)
-    ]
-    if ghost:
-        entries.append((ghost, 'class="plot-ghost"', False))
-    places, _ = _legend_places([name for name, _, _ in entries], width)
-    drawn = []
-    for (name, paint, dashed), (x, row) in zip(entries, places, strict=True):
-        y = 36 + 18 * row
-        tall = 3 if dashed else 9
-        drawn.append(
-            f'<rect x="{8 + x:.0f}" y="{y - tall / 2 - 4:.0f}" width="12" height="{tall}" rx="1" '
-            f'{paint}/><text class="plot-name" x="{25 + x:.0f}" y="{y}">{escape(name)}</text>'
-        )
-    return "".join(drawn)
 
 
 def _bar(row: Bar, y: float, left: float, across: Place, show: Show) -> str:
@@ -331,37 +272,21 @@ def _bar(row: Bar, y: float, left: float, across: Place, show: Show) -> str:
             f'width="{end - left:.1f}" height="18"/>'
         )
     if row.value is not None:
-        drawn.append(_rect(left, y + 5, across(row.value) - left, 12, _colour(0)))
+        drawn.append(rect(left, y + 5, across(row.value) - left, 12, paint_of(0)))
         end = max(end, across(row.value))
     said = escape(_ending(row, show))
     drawn.append(f'<text x="{end + 6:.1f}" y="{y + 15:.0f}">{said}</text>')
     return "".join(drawn)
 
 
-def _letters(text: str) -> float:
-    """How many letters wide a text is; Chinese, Japanese and Korean ones count nearly twice."""
-    return sum(1.8 if east_asian_width(one) in "WF" else 1.0 for one in text)
-
-
 def _cut(name: str, left: float) -> str:
-    room = int((left - 10) / _LETTER)
-    return name if _letters(name) <= room + 1 else name[: max(1, room)] + "…"
+    room = int((left - 10) / LETTER)
+    return name if letters(name) <= room + 1 else name[: max(1, room)] + "…"
 
 
 def _ending(row: Bar, show: Show) -> str:
     value = "no data" if row.value is None else show(row.value)
     return f"{value} ({row.note})" if row.note else value
-
-
-def _rect(x: float, y: float, wide: float, tall: float, colour: str) -> str:
-    return (
-        f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(wide, 0.5):.1f}" '
-        f'height="{max(tall, 0.5):.1f}" rx="1" fill="{colour}"/>'
-    )
-
-
-def _colour(n: int) -> str:
-    return f"var(--plot-{n % 8 + 1})"
 
 
 def _tell(line: Line, show: Show) -> str:
