@@ -50,7 +50,7 @@ async def test_no_restart_of_the_database_loses_anything(
             await asyncio.to_thread(server.recover)
             slowest = max(slowest, await _works_again(clients, turn))
             await sending
-        books = await clients.settled()
+        books = await clients.settled(600.0)  # the queue is long by now
         assert books["delivered"] == sum(books.values()) == restarts * (each_time + 1)
         copies = Counter(copy.recipient for copy in sink.copies)
         assert len(copies) == restarts * (each_time + 1)
