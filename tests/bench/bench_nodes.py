@@ -44,6 +44,7 @@ PER_SECOND = 400
 TICK = os.sysconf("SC_CLK_TCK")
 SAMPLE = 0.2
 SECONDS = 20
+SITES = 20
 _CLAIM = re.compile(
     r"duration: ([0-9.]+) ms +execute [^:]*: SELECT deliveries\.id(?:(?!duration:).)*?SKIP LOCKED"
     r"(?:(?!duration:).)*?Parameters: \$1 = 'queued', \$2 = '1'",  # of the class that waits
@@ -69,7 +70,7 @@ class Cost:
 
 
 async def cost(
-    server: Postgres, url: str, sink: int, count: int, messages: int, **more: str
+    server: Postgres, url: str, sink: int, count: int, messages: int, sites: int, **more: str
 ) -> Cost:
     """One run on an empty database."""
     settings = sending_to(sink) | {"CAROM_LOG__LEVEL": "info"} | more
@@ -79,7 +80,7 @@ async def cost(
             accept, begin = cluster.engine.intake.accept, await _reading(server, cluster)
             for start in range(0, messages, 500):
                 some = range(start, min(start + 500, messages))
-                await asyncio.gather(*(accept(_order(n, due)) for n in some))
+                await asyncio.gather(*(accept(_order(n, due, sites)) for n in some))
             taken = await _reading(server, cluster)
             await until(lambda: _serving(cluster, count), PATIENCE)
             assert time.time() < due, "submitting took too long"
@@ -97,9 +98,9 @@ async def cost(
     return Cost(count, messages, took, parts[0], parts[1], parts[2], parts[3], claims, taking)
 
 
-def _order(number: int, due: float) -> Order:
-    """From a domain with keys; all to one, which is one site."""
-    made, to = order(number), parse_mailbox(f"user{number}@known.example")
+def _order(number: int, due: float, sites: int) -> Order:
+    """From a domain with keys; behind a fixed host each domain is a site of its own."""
+    made, to = order(number), parse_mailbox(f"user{number}@d{number % sites}.example")
     assert isinstance(made.message, Draft)
     draft = replace(made.message, from_=parse_mailbox(SHOP), to=(to,))
     return replace(made, message=draft, recipients=(to.address,), send_at=due)
@@ -191,10 +192,10 @@ async def _with_sink(
 ) -> Cost:
     async with sink() as port:
         if each is None:
-            return await cost(server, url, port, count, messages)
+            return await cost(server, url, port, count, messages, SITES)
         rate = {"other": {"rate": f"{each * count} per 1s"}}
         settings = {"CAROM_PROVIDERS": json.dumps(rate)}
-        return await cost(server, url, port, count, each * count * SECONDS, **settings)
+        return await cost(server, url, port, count, each * count * SECONDS, 1, **settings)
 
 
 if __name__ == "__main__":

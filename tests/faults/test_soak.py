@@ -53,6 +53,7 @@ class Faulty(CountingSink):
         super()._take(writer, content, sender, recipient)
         self.handed_over += 1
         del self.copies[:-50]
+        del self.began[:-50]
 
 
 def resident() -> float:
