@@ -9,11 +9,14 @@ PY := $(VENV)/bin/python
 export PYTHONNOUSERSITE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
+# One more than cores: many tests wait, for a lease, a restart, a server of their own.
+PYTEST_WORKERS ?= $(shell expr $$(nproc 2>/dev/null || sysctl -n hw.ncpu) + 1)
+
 demo: $(VENV)/.runtime
 	$(VENV)/bin/carom demo $(DEMO)
 
 test: $(VENV)/.dev servers
-	$(PY) -m pytest $(if $(PYTEST_WORKERS),-n $(PYTEST_WORKERS),-n auto) --dist loadgroup $(TEST); status=$$?; \
+	$(PY) -m pytest -n $(PYTEST_WORKERS) --dist loadgroup $(TEST); status=$$?; \
 	$(if $(PYTEST_STATUS),echo $$status >'$(PYTEST_STATUS)';) exit $$status
 
 check: $(VENV)/.dev

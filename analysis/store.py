@@ -26,6 +26,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
+import orjson
 from sqlalchemy import Connection, Engine, Table, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
@@ -184,10 +185,21 @@ class _Turn:
             self._file = None
 
 
+def _written(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+_JSON: dict[str, Any] = {"json_serializer": _written, "json_deserializer": orjson.loads}
+"""JSON columns by orjson: every event has one, and Python's own costs six times as much."""
+
+
 def sqlite_engine(url: URL) -> Engine:
     """An engine whose connections are durable (synchronous=FULL) and leave BEGIN to us."""
     engine = create_engine(
-        url, poolclass=NullPool, connect_args={"check_same_thread": False, "timeout": 30}
+        url,
+        poolclass=NullPool,
+        connect_args={"check_same_thread": False, "timeout": 30},
+        **_JSON,
     )
 
     @event.listens_for(engine, "connect")
@@ -232,6 +244,7 @@ class PostgresStore:
             max_overflow=0,
             pool_timeout=30,
             execution_options={OPTION: tuple(keys)},
+            **_JSON,
             pool_pre_ping=False,  # a lost connection shows as StoreUnavailable and is tried again
             connect_args={
                 "timeout": 10,
