@@ -12,6 +12,9 @@ from html import escape
 
 LEFT, RIGHT = 52, 14
 """Room beside the drawing, for marks."""
+_TINIEST = -300
+"""A power of ten that is still a number, and can be divided."""
+_LEAST = 10.0**_TINIEST
 
 DAY = "%d %b"
 Show = Callable[[float], str]
@@ -38,8 +41,8 @@ def marks_of(values: Sequence[float], low: float | None, high: float | None) -> 
     """Four or five round values that hold the data."""
     bottom = min(values) if low is None else low
     top = max(values) if high is None else high
-    if top - bottom < 1e-300:  # nothing to divide, as far as a float can tell
-        top = bottom + (abs(bottom) if abs(bottom) > 1e-300 else 1.0)
+    if top - bottom < _LEAST:
+        top = bottom + (abs(bottom) if abs(bottom) > _LEAST else 1.0)
     step = _round_step((top - bottom) / 4)
     first = math.floor(bottom / step + 1e-9)
     last = math.ceil(top / step - 1e-9)
@@ -50,10 +53,6 @@ def marks_of(values: Sequence[float], low: float | None, high: float | None) -> 
 def _round_step(rough: float) -> float:
     size = float(10 ** math.floor(math.log10(rough)))
     return next(size * n for n in (1, 2, 2.5, 5, 10) if size * n >= rough * 0.999)
-
-
-_TINIEST = -300
-"""A power of ten that is still a number."""
 
 
 def log_marks(values: Sequence[float]) -> list[float]:

@@ -32,14 +32,16 @@ _CHARSETS = re.compile(
 )
 _SUPERSET = {"gb2312": "gb18030", "gbk": "gb18030", "euc-cn": "gb18030", "us-ascii": "utf-8"}
 _ONE_BYTE = ("iso-8859-", "windows-125")
+_JAPANESE = re.compile("メール|エラー|アドレス|ユーザ|サーバ|送信|宛先")
+_RUSSIAN = re.compile("сообщен|письм|адрес|почт|доставлен|сервер", re.IGNORECASE)
 _TELLING: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("gb18030", re.compile("邮件|邮箱|退信|地址|收件|发件|用户|投递|发送|服务器|拒绝")),
     ("big5", re.compile("郵件|信箱|退信|位址|收件|寄件|使用者|傳送|伺服器|無法")),
-    ("shift_jis", re.compile("メール|エラー|アドレス|ユーザ|サーバ|送信|宛先")),
-    ("euc-jp", re.compile("メール|エラー|アドレス|ユーザ|サーバ|送信|宛先")),
+    ("shift_jis", _JAPANESE),
+    ("euc-jp", _JAPANESE),
     ("euc-kr", re.compile("메일|수신|발신|전송|사용자|서버|주소")),
-    ("windows-1251", re.compile("сообщен|письм|адрес|почт|доставлен|сервер", re.IGNORECASE)),
-    ("koi8-r", re.compile("сообщен|письм|адрес|почт|доставлен|сервер", re.IGNORECASE)),
+    ("windows-1251", _RUSSIAN),
+    ("koi8-r", _RUSSIAN),
 )
 """A charset, and words by which a mail about mail shows that it is written in it."""
 

@@ -24,6 +24,7 @@ _FIELD = re.compile(
 _LEAST_FIELDS = 3
 """Fewer lines that look like fields are prose."""
 _HEADER_LINES = 20
+_MIME = ("Content-Type: text/plain; charset=utf-8", "Content-Transfer-Encoding: 8bit")
 
 
 def read_passed_on(mail: Mail) -> Mail | None:
@@ -61,9 +62,6 @@ def _quoted(mail: Mail) -> bytes | None:
     if len(fields) < _LEAST_FIELDS:
         return None
     return "\n".join((*fields, *_MIME, "", *lines[len(fields) :])).encode("utf-8", "replace")
-
-
-_MIME = ("Content-Type: text/plain; charset=utf-8", "Content-Transfer-Encoding: 8bit")
 
 
 def _unmarked(line: str, mark: str) -> str:

@@ -115,10 +115,10 @@ def told(tx: Connection) -> dict[str, Counts]:
     judged = select(m.outcome, case((m.proof == "", "unknown"), else_="ours"), func.sum(m.messages))
     refused = select(func.count()).where(raw_inbound.c.error.startswith("not counted"))
     strangers = select(func.count()).select_from(dmarc_sources).where(~dmarc_sources.c.ours)
-    done, waiting = ([w.tries, w.state == state] for state in ("done", "waiting"))
+    tries = select(func.coalesce(func.sum(w.tries), 0)).where(w.state == "waiting")
     webhooks = {
-        "delivered": select(func.count()).where(done[1]),
-        "deferred": select(func.coalesce(func.sum(w.tries), 0)).where(waiting[1]),
+        "delivered": select(func.count()).where(w.state == "done"),
+        "deferred": tries,
     }
     return {
         "carom_engagement_total": grouped(tx, opened),
