@@ -38,7 +38,7 @@ from analysis.providers import OTHER, PROVIDERS
 from analysis.smtpd import Reason
 from analysis.webhooks import Result
 
-PUT_OFF = ("waiting", "oldest", "full")
+PUT_OFF = ("waiting", "oldest", "full", "unread")
 """Which limit of intake put a message off."""
 MOST_STREAMS = 16
 """Names of streams with a label of their own: those of the settings, and as many again."""
@@ -86,7 +86,7 @@ class Metrics:
             "carom_messages_submitted", "Messages durably accepted for sending", "stream"
         )
         self.put_off = counter(
-            "carom_intake_put_off", "Messages not taken since too much waits", "reason"
+            "carom_intake_put_off", "Messages and reports not taken since too much waits", "reason"
         )
         for why in PUT_OFF:
             self.put_off.labels(why)

@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 from analysis.facts import Reading
 from analysis.metrics import Metrics
@@ -27,6 +28,7 @@ from carom.settings import Settings
 from carom.settings.keyfiles import token_keys
 from carom.steady import Steady
 from carom.tallying import Tallying
+from ingest.backlog import Backlog
 from ingest.parse import read_mail
 from ingest.reading_desk import Unreadable
 from ingest.reading_room import Limits as ReadingLimits
@@ -140,6 +142,7 @@ async def build(
         rules,
         intake,
         pressure,
+        Backlog(store, settings.intake.unread, partial(counting.put_off, "unread")),
         pacing,
         worker,
         reader,

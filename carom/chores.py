@@ -47,6 +47,8 @@ def chores(engine: Engine, roles: Collection[Role], stop: asyncio.Event) -> list
         loops.append(engine.replicas.serve(stop))
     if "api" in roles and engine.pressure.limits.any:
         loops.append(engine.pressure.serve(stop))
+    if "ingest" in roles and engine.backlog.most:
+        loops.append(engine.backlog.serve(stop))
     if "sender" in roles:
         loops.append(engine.tls.serve(stop))
         loops.append(hooking.telling(engine, stop))

@@ -81,7 +81,7 @@ class Counting:
         self._metrics.time_to_resolve.labels(stream, provider).observe(max(0.0, delivery.waited))
 
     def put_off(self, why: str) -> None:
-        """Intake had no room for a message."""
+        """Intake had no room for a message, or the listener for a report."""
         self._metrics.put_off.labels(why).inc()
 
     def read(self, kind: Kind) -> None:

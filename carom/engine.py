@@ -28,6 +28,7 @@ from carom.counting import Counting
 from carom.node import Node
 from carom.settings import Settings
 from ingest import inbox
+from ingest.backlog import Backlog
 from ingest.reading_room import ReadingRoom
 from ingest.worker import Reader
 from sender import queue
@@ -55,6 +56,7 @@ class Engine:
     rules: RulebookSource
     intake: Intake
     pressure: Pressure
+    backlog: Backlog
     pacing: Pacing
     worker: Worker
     reader: Reader

@@ -30,6 +30,7 @@ def listener(engine: Engine) -> Listener:
     async def store(inbound: Inbound) -> None:
         if raws := raws_of(await reflect(inbound), engine.new_id):
             await batch.put(raws)
+            engine.backlog.came(len(raws))
             engine.reader.wake()
 
     return Listener(
@@ -47,6 +48,7 @@ def listener(engine: Engine) -> Listener:
         limits=_limits(settings.ingest.limits),
         tls=engine.certificates.context(settings.ingest.tls, "ingest"),
         balancers=settings.ingest.proxy_from,
+        has_room=engine.backlog.has_room,
     )
 
 

@@ -135,9 +135,7 @@ def put_aside(tx: Connection, raw_id: str, error: str) -> None:
     )
 
 
-def unread(tx: Connection) -> int:
-    return int(
-        tx.execute(
-            select(func.count()).select_from(raw_inbound).where(raw_inbound.c.state == "new")
-        ).scalar_one()
-    )
+def unread(tx: Connection, most: int | None = None) -> int:
+    """How many nobody has read; counted no further than `most`."""
+    new = select(raw_inbound.c.id).where(raw_inbound.c.state == "new").limit(most).subquery()
+    return int(tx.execute(select(func.count()).select_from(new)).scalar_one())

@@ -16,8 +16,10 @@ from dataclasses import dataclass
 
 import structlog
 
-from analysis.smtpd import Balancers, Conversation, Door, Limits, Reason, Server
+from analysis.smtpd import Balancers, CommandError, Conversation, Door, Limits, Reason, Server
 from ingest.recipients import Accepted, Recipients
+
+_TOO_MUCH_WAITS = "451 4.4.5 As much waits to be read as may, try later"
 
 log = structlog.get_logger()
 
@@ -41,8 +43,15 @@ Store = Callable[[Inbound], Awaitable[None]]
 class _Incoming:
     """What is done with mail on one connection: its `smtpd.Handler`."""
 
-    def __init__(self, recipients: Recipients, store: Store, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        recipients: Recipients,
+        has_room: Callable[[Accepted], bool],
+        store: Store,
+        clock: Callable[[], float],
+    ) -> None:
         self._recipients = recipients
+        self._has_room = has_room
         self._store = store
         self._clock = clock
         self._accepted: list[Accepted] = []
@@ -52,7 +61,10 @@ class _Incoming:
         return "250 2.1.0 OK"
 
     async def recipient(self, _talk: Conversation, address: str) -> str:
-        self._accepted.append(self._recipients.find(address, self._clock()))
+        accepted = self._recipients.find(address, self._clock())
+        if not self._has_room(accepted):
+            raise CommandError(_TOO_MUCH_WAITS, Reason.UNREAD)
+        self._accepted.append(accepted)
         return "250 2.1.5 OK"
 
     async def message(self, talk: Conversation, content: bytes) -> str:
@@ -70,7 +82,8 @@ class _Incoming:
 
 
 class Listener:
-    """`observe` is told each refusal; `clock` gives Unix seconds."""
+    """`observe` is told each refusal; `clock` gives Unix seconds; `has_room` says of an address of
+    ours whether a report to it is taken now: if not, 451 (RFC 3463 section 3.5: congestion)."""
 
     def __init__(
         self,
@@ -85,11 +98,12 @@ class Listener:
         door: Door | None = None,
         tls: ssl.SSLContext | None = None,
         balancers: Balancers = (),
+        has_room: Callable[[Accepted], bool] = lambda _: True,
     ) -> None:
         limits = limits or Limits()
         self._server = Server(
             listen,
-            lambda: _Incoming(recipients, store, clock),
+            lambda: _Incoming(recipients, has_room, store, clock),
             hostname=hostname,
             limits=limits,
             door=door or Door(limits),

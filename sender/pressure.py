@@ -5,9 +5,9 @@ what is put off was not taken, and its sender comes again.  Each class has its o
 newsletter that waits puts off no login code.  Only new mail is put off; room that is kept free is
 for what becomes of the mail that was taken.
 
-The database is looked at once a second, or so much more seldom that looking takes one part in
-`SHARE` of the time; what this process took since is added.  So one process never lets more wait
-than may, and several together go past it by what the others take between two looks.
+The database is looked at now and then (`analysis.looking`); what this process took since is added.
+So one process never lets more wait than may, and several together go past it by what the others
+take between two looks.
 
 Raises `Congested`, and `StoreFull` where the room is short.
 """
@@ -15,25 +15,18 @@ Raises `Congested`, and `StoreFull` where the room is short.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import structlog
 from sqlalchemy import Connection, text
 
 from analysis.batch import Overloaded
-from analysis.pause import pause
-from analysis.store import Store, StoreFull, StoreUnavailable
+from analysis.looking import keep_looking
+from analysis.store import Store, StoreFull
 from sender import queue
-
-log = structlog.get_logger()
-
-EVERY = 1.0
-SHARE = 20
 
 
 class Congested(Overloaded):
@@ -114,13 +107,7 @@ class Pressure:
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Look now and then.  What was seen stands while the database is away."""
-        while not stop.is_set():
-            began = time.monotonic()
-            try:
-                await self.look()
-            except StoreUnavailable as error:
-                log.warning("intake looks at the queue later", error=str(error))
-            await pause(stop, max(EVERY, SHARE * (time.monotonic() - began)))
+        await keep_looking(self.look, stop, who="intake")
 
 
 def size(tx: Connection) -> int:

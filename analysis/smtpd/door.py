@@ -34,6 +34,7 @@ class Reason(StrEnum):
     SYNTAX = "syntax"
     TIMEOUT = "timeout"
     ERRORS = "errors"
+    UNREAD = "unread"  # as many reports wait to be read as may
     TROUBLE = "trouble"  # ours
 
 

@@ -22,6 +22,14 @@ class Intake(Section):
         "More of a class is put off while its oldest due delivery has waited for longer.",
         "duration or never",
     )
+    unread: int = key(
+        1_000_000,
+        "Not read yet; more are put off by the listener (451) and come again, from half of it on "
+        "those to addresses without a token. So many mean that nobody reads, and some GB of the "
+        "disk. 0: no limit.",
+        "reports",
+        ge=0,
+    )
     free_space: Size | None = key(
         None,
         "Kept free on SQLite's disk for what becomes of mail: new mail is put off (503, 452). "
