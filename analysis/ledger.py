@@ -15,6 +15,7 @@ copy finds its identity taken and has no effect, on either database and in any n
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +34,9 @@ from analysis.verdict import Category, Verdict
 
 WAIT = 0.5
 """Seconds until a report whose delivery is being sent is looked at again."""
+
+_OURS = re.compile(r"<([0-7][0-9a-hjkmnp-tv-z]{25})@[^<>@\s]{1,255}>", re.ASCII)
+"""A Message-ID that Carom wrote: `sender.compose.Origin`."""
 
 MOST_REPORTS = 50
 """Reports kept of one delivery; a genuine token in the wrong hands fills no disk."""
@@ -246,14 +250,18 @@ def _recorded(
 
 
 def find_by_message_id(tx: Connection, header_message_id: str) -> str | None:
-    """The delivery of the message with this Message-ID, if it had one recipient only.
+    """The delivery of the message with this Message-ID, if that is ours and had one recipient only.
 
-    Our Message-IDs hold 80 random bits that only those who saw the message know, as with a token.
+    Ours hold the message's id, which only those who saw the message know (`carom.ids`), as with a
+    token.  One that a client wrote may be counted up, and proves nothing.
     """
+    ours = _OURS.fullmatch(header_message_id)
+    if ours is None:
+        return None
     rows = tx.execute(
         select(deliveries.c.id)
         .join(messages, messages.c.id == deliveries.c.message_id)
-        .where(messages.c.header_message_id == header_message_id)
+        .where(messages.c.id == ours[1], messages.c.header_message_id == header_message_id)
         .limit(2)
     ).scalars()
     found = list(rows)

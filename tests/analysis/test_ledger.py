@@ -16,7 +16,15 @@ from analysis import ledger
 from analysis.facts import Arrival, Kind, Reading, ReportedRecipient
 from analysis.ledger import MOST_REPORTS, Recorded
 from analysis.lifecycle import Fact
-from analysis.schema import deliveries, events, raw_inbound, reports, soft_bounces, suppressions
+from analysis.schema import (
+    deliveries,
+    events,
+    messages,
+    raw_inbound,
+    reports,
+    soft_bounces,
+    suppressions,
+)
 from analysis.store import Store, open_store
 from analysis.suppression import EVERY_STREAM, Reason
 from sender import leases
@@ -346,13 +354,21 @@ async def test_absurd_words_of_a_report_are_recorded_all_the_same(store: Store) 
     assert len(await rows(store, reports)) == 2
 
 
-async def test_a_message_is_found_by_its_id_only_if_it_had_one_recipient(store: Store) -> None:
-    [alone] = await delivered(store, ANN, header_message_id="<one@example.com>")
-    await delivered(store, ANN, "bob@example.net", header_message_id="<two@example.com>")
-    find = ledger.find_by_message_id
-    assert await store.read(lambda tx: find(tx, "<one@example.com>")) == alone
-    assert await store.read(lambda tx: find(tx, "<two@example.com>")) is None
-    assert await store.read(lambda tx: find(tx, "<none@example.com>")) is None
+async def test_a_message_is_found_by_an_id_of_ours_if_it_had_one_recipient(store: Store) -> None:
+    [alone] = await delivered(store, ANN)
+    several = (await delivered(store, ANN, "bob@example.net"))[0]
+    [counted] = await delivered(store, ANN, header_message_id="<order-17@example.com>")
+    names = {row["id"]: row["header_message_id"] for row in await rows(store, messages)}
+    of = {row["id"]: names[row["message_id"]] for row in await rows(store, deliveries)}
+
+    async def found(header: str) -> str | None:
+        return await store.read(lambda tx: ledger.find_by_message_id(tx, header))
+
+    assert await found(of[alone]) == alone
+    assert await found(of[several]) is None
+    assert await found(of[counted]) is None, "a client's own may be guessed"
+    assert await found(of[alone].replace("@", "@x.")) is None
+    assert await found("<none@example.com>") is None
 
 
 async def test_a_report_that_cannot_be_entered_leaves_nothing(store: Store) -> None:

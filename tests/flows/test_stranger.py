@@ -16,6 +16,7 @@ import pytest
 from sender.tokens import ALPHABET
 from tests.flows.house import (
     BOUNCES,
+    SHOP,
     House,
     Sent,
     carom_house,
@@ -23,12 +24,13 @@ from tests.flows.house import (
     stored,
     suppressed_addresses,
 )
-from tests.ingest.letters import group, report
+from tests.ingest.letters import feedback, group, report
 from tests.peers.counting_sink import Copy, CountingSink
 from tests.servers import LOOPBACK
 
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("error::ResourceWarning")]
 
+ABUSE = "Feedback-Type: abuse\nUser-Agent: x/1\nVersion: 1"
 NOTHING = "From: x@stranger.example\r\nSubject: hello\r\n\r\nhello\r\n"
 
 
@@ -247,3 +249,49 @@ async def test_five_hundred_invented_tokens_suppress_and_store_nothing(
         for one, _ in got.values():
             assert await carom.state(one) == "delivered"
         assert 'carom_inbound_refused_total{reason="forged_token"} 500.0' in await carom.metrics()
+
+
+async def test_who_got_one_message_cannot_complain_for_who_got_the_next(
+    tmp_path: Path, database_url: str
+) -> None:
+    """Messages of one moment have ids that tell nothing of each other, and a client's own id, such
+    as one that counts up, proves nothing."""
+    to = [f"user{number}@known.example" for number in range(20)]
+    async with correspondence(tmp_path, database_url) as (carom, _):
+        letters_to = [{"from": SHOP, "to": [one], "subject": "x", "text": "x"} for one in to]
+        batch = await carom.client.post("/v1/messages/batch", json={"messages": letters_to})
+        ids = [one["id"] for one in batch.json()["results"]]
+        eves = ids[7]
+        counted = "<order-17@example.com>"
+        raw = f"From: {SHOP}\r\nTo: ann@known.example\r\nMessage-ID: {counted}\r\n\r\nx\r\n"
+        kind = {"Content-Type": "message/rfc822"}
+        taken = await carom.client.post("/v1/messages/raw", content=raw, headers=kind)
+        assert taken.status_code == 202
+        near = [f"<{ulid(number(eves) + step)}@example.com>" for step in range(-50, 51) if step]
+
+        def complain(door: smtplib.SMTP) -> None:
+            for named in (counted, *near):
+                about = f"From: {SHOP}\nMessage-ID: {named}\n\nx\n"
+                door.sendmail(
+                    "x@stranger.example", [f"fbl@{BOUNCES}"], feedback(ABUSE, returned=about)
+                )
+                door.rset()
+
+        await at_the_door(carom, complain)
+        await carom.all_read()
+        assert await carom.books(suppressed_addresses) == []
+        own = f"From: {SHOP}\nMessage-ID: <{eves}@example.com>\n\nx\n"
+        await hand_in(carom, f"fbl@{BOUNCES}", feedback(ABUSE, returned=own))
+        await carom.all_read()
+        assert await carom.books(suppressed_addresses) == [to[7]], "her own she may"
+
+
+def number(ulid_: str) -> int:
+    value = 0
+    for digit in ulid_:
+        value = value * 32 + ALPHABET.index(digit)
+    return value
+
+
+def ulid(value: int) -> str:
+    return "".join(ALPHABET[value >> shift & 31] for shift in range(125, -1, -5))
