@@ -10,6 +10,7 @@ from carom import placing
 from carom.engine import Engine
 from carom.settings.listeners import IngestLimits
 from ingest import inbox
+from ingest.allowance import Allowance, Bounds
 from ingest.inbox import Raw
 from ingest.listener import Inbound, Listener
 from ingest.recipients import Recipients
@@ -49,6 +50,7 @@ def listener(engine: Engine) -> Listener:
         tls=engine.certificates.context(settings.ingest.tls, "ingest"),
         balancers=settings.ingest.proxy_from,
         has_room=engine.backlog.has_room,
+        allowance=Allowance(_bounds(settings.ingest.limits)),
     )
 
 
@@ -85,3 +87,7 @@ def _limits(given: IngestLimits) -> Limits:
         message=given.message_size,
         header=given.header,
     )
+
+
+def _bounds(given: IngestLimits) -> Bounds:
+    return Bounds(given.daily_open, given.daily_open_per_ip, given.daily_token)

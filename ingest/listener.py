@@ -17,9 +17,11 @@ from dataclasses import dataclass
 import structlog
 
 from analysis.smtpd import Balancers, CommandError, Conversation, Door, Limits, Reason, Server
+from ingest.allowance import Allowance
 from ingest.recipients import Accepted, Recipients
 
 _TOO_MUCH_WAITS = "451 4.4.5 As much waits to be read as may, try later"
+_TOO_MUCH_TODAY = "452 4.3.1 As much was left here today as may, try tomorrow"
 
 log = structlog.get_logger()
 
@@ -47,24 +49,29 @@ class _Incoming:
         self,
         recipients: Recipients,
         has_room: Callable[[Accepted], bool],
+        allowance: Allowance,
         store: Store,
         clock: Callable[[], float],
     ) -> None:
         self._recipients = recipients
         self._has_room = has_room
+        self._allowance = allowance
         self._store = store
         self._clock = clock
-        self._accepted: list[Accepted] = []
+        self._accepted: dict[tuple[str, str], Accepted] = {}  # each mailbox once
 
     async def mail(self, _talk: Conversation, _sender: str) -> str:
-        self._accepted = []
+        self._accepted = {}
         return "250 2.1.0 OK"
 
-    async def recipient(self, _talk: Conversation, address: str) -> str:
-        accepted = self._recipients.find(address, self._clock())
+    async def recipient(self, talk: Conversation, address: str) -> str:
+        now = self._clock()
+        accepted = self._recipients.find(address, now)
         if not self._has_room(accepted):
             raise CommandError(_TOO_MUCH_WAITS, Reason.UNREAD)
-        self._accepted.append(accepted)
+        if not self._allowance.is_left(talk.client, accepted, now):
+            raise CommandError(_TOO_MUCH_TODAY, Reason.RATE)
+        self._accepted.setdefault(_mailbox(accepted), accepted)
         return "250 2.1.5 OK"
 
     async def message(self, talk: Conversation, content: bytes) -> str:
@@ -72,18 +79,28 @@ class _Incoming:
             peer=talk.client,
             helo=talk.helo,
             mail_from=talk.sender,
-            recipients=tuple(self._accepted),
+            recipients=tuple(self._accepted.values()),
             content=content,
             received_at=self._clock(),
             tls=talk.encrypted,
         )
+        if not self._allowance.take(
+            inbound.peer, inbound.recipients, len(content), inbound.received_at
+        ):
+            raise CommandError(_TOO_MUCH_TODAY, Reason.RATE)
         await self._store(inbound)
         return "250 2.0.0 Stored"
 
 
+def _mailbox(accepted: Accepted) -> tuple[str, str]:
+    """One address has many spellings, and a message that names it fifty times is kept once."""
+    return accepted.purpose, "" if accepted.token is None else accepted.token.subject_id
+
+
 class Listener:
     """`observe` is told each refusal; `clock` gives Unix seconds; `has_room` says of an address of
-    ours whether a report to it is taken now: if not, 451 (RFC 3463 section 3.5: congestion)."""
+    ours whether a report to it is taken now: if not, 451 (RFC 3463 section 3.5: congestion).
+    `allowance` bounds what strangers leave in a day."""
 
     def __init__(
         self,
@@ -99,11 +116,13 @@ class Listener:
         tls: ssl.SSLContext | None = None,
         balancers: Balancers = (),
         has_room: Callable[[Accepted], bool] = lambda _: True,
+        allowance: Allowance | None = None,
     ) -> None:
         limits = limits or Limits()
+        allowance = allowance or Allowance()
         self._server = Server(
             listen,
-            lambda: _Incoming(recipients, has_room, store, clock),
+            lambda: _Incoming(recipients, has_room, allowance, store, clock),
             hostname=hostname,
             limits=limits,
             door=door or Door(limits),

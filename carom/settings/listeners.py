@@ -156,6 +156,20 @@ class IngestLimits(Section):
     message_size: Size = key(
         10_000_000, "Counted octet by octet, also in one endless line.", "octets"
     )
+    daily_open: Size = key(
+        1_000_000_000,
+        "In a day, to addresses that need no token: it is kept for `inbound_days`, and anybody may "
+        "write there. More is put off (452).",
+        "octets",
+    )
+    daily_open_per_ip: Size = key(
+        100_000_000, "The same, from one address other than loopback.", "octets"
+    )
+    daily_token: Size = key(
+        20_000_000,
+        "In a day, to one return path, which everybody knows who got that mail.",
+        "octets",
+    )
     line: Size = key(998, "RFC 5322 section 2.1.1, without CRLF.", "octets")
     header: Size = key(100_000, "The header of a report; parsers are slow on more.", "octets")
     depth: int = key(20, "Nested MIME parts; the parser recurses.", "parts", ge=1)

@@ -14,6 +14,7 @@ from email.message import EmailMessage
 import pytest
 
 from analysis.smtpd import Limits, Reason
+from ingest.allowance import Allowance, Bounds
 from ingest.listener import Inbound, Listener
 from ingest.recipients import Recipients
 from sender.tokens import Key, Tokens
@@ -58,7 +59,9 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def listening(limits: Limits | None = None, *, tls: bool = False) -> AsyncIterator[Running]:
+async def listening(
+    limits: Limits | None = None, *, tls: bool = False, allowance: Allowance | None = None
+) -> AsyncIterator[Running]:
     shelf, refused = Shelf(), Counter[str]()
 
     def observe(reason: Reason) -> None:
@@ -77,6 +80,7 @@ async def listening(limits: Limits | None = None, *, tls: bool = False) -> Async
         observe=observe,
         limits=limits,
         tls=certificate_for("127.0.0.1").server if tls else None,
+        allowance=allowance,
     )
     [(_, port)] = await listener.start()
     try:
@@ -132,6 +136,33 @@ async def test_strangers_are_refused_and_told_nothing() -> None:
             "relay_denied": 1,
             "syntax": 1,
         }
+
+
+async def test_a_mailbox_that_is_named_many_times_gets_one_copy() -> None:
+    names = ("postmaster", f"Postmaster@{DOMAIN}", f"postmaster@{DOMAIN.upper()}") * 10
+    async with listening() as at, dial(at.port) as wire:
+        said = await offer(wire, "a@example.net", *names, RETURN_PATH, RETURN_PATH.upper())
+        assert set(said) == {"250 2.1.5 OK"}
+        await wire.say("DATA")
+        assert await wire.say("Subject: x\r\n\r\nx\r\n.") == "250 2.0.0 Stored"
+        [inbound] = at.shelf.kept
+        assert [one.purpose for one in inbound.recipients] == ["postmaster", "bounce"]
+
+
+async def test_who_has_left_a_day_s_octets_is_put_off_and_not_listened_to() -> None:
+    """At the dot where it shows only there, and from then on at RCPT; a bounce still comes in."""
+    small = Allowance(Bounds(anybody=2_000, client=2_000, token=2_000), exempt=lambda _: False)
+    async with listening(allowance=small) as at, dial(at.port) as wire, dial(at.port) as other:
+        for door in (wire, other):
+            assert await offer(door, "a@example.net", "postmaster") == ["250 2.1.5 OK"]
+            await door.say("DATA")
+        letter = "Subject: x\r\n\r\n" + "x" * 3_000 + "\r\n."
+        assert (await wire.say(letter)) == "250 2.0.0 Stored"
+        assert (await other.say(letter)).startswith("452 4.3.1 ")
+        assert (await offer(wire, "a@example.net", f"abuse@{DOMAIN}"))[0].startswith("452 4.3.1 ")
+        assert await offer(other, "", RETURN_PATH) == ["250 2.1.5 OK"]
+        assert len(at.shelf.kept) == 1
+        assert at.refused == {"rate": 2}
 
 
 @pytest.mark.parametrize("name", ["fbl@" + DOMAIN, "abuse@" + DOMAIN, "postmaster"])
