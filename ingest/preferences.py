@@ -6,15 +6,19 @@ takes the entry off; `do=unsubscribe` leaves the token's own stream.  A token sp
 address alone, and only an unsubscribe can be taken back here: a bounce, a complaint or a person's
 entry stays, and the page says that something else still stops our mail.  The entry's evidence goes
 into the audit with the change, and so outlives it.
+
+Leaving is always heard.  Coming back is heard `MOST` times a day for an address: every change is
+kept in the audit for years and told to every webhook, and a link needs no key.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from fastapi import APIRouter
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -22,6 +26,7 @@ from analysis import links
 from analysis.explain import Language
 from analysis.links import Subject
 from analysis.lookup import iso
+from analysis.schema import audit
 from analysis.store import Store
 from analysis.suppression import (
     EVERY_STREAM,
@@ -39,6 +44,12 @@ from sender.tokens import Purpose, Refusal, Tokens
 
 RECIPIENT = "recipient"
 """How the audit names who holds a link of a mail to the address."""
+MOST = 10
+_DAY = 86_400.0
+
+
+Note = Literal["saved", "unchanged", "too_often"]
+_STATUS: dict[Note, int] = {"saved": 200, "unchanged": 400, "too_often": 429}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +102,18 @@ class Preferences:
         asked = fields(await read_form(request))
         id_, limits = found.subject_id, self._limits
 
-        def work(tx: Connection) -> tuple[bool, Standing | None]:
-            done = False
+        def work(tx: Connection) -> tuple[Note, Standing | None]:
+            note: Note = "unchanged"
             if asked.get("do") == "unsubscribe":
-                done = take_off_by(tx, id_, limits, now)
+                note = "saved" if take_off_by(tx, id_, limits, now) else "unchanged"
             elif asked.get("do") == "resubscribe":
-                done = _resubscribe(tx, id_, asked.get("stream", ""), now)
-            return done, _standing(tx, id_, now)
+                note = _resubscribe(tx, id_, asked.get("stream", ""), now)
+            return note, _standing(tx, id_, now)
 
-        done, there = await self._store.write(work)
+        note, there = await self._store.write(work)
         if there is None:
             return refused(Refusal.EXPIRED, lang)
-        return _shown(there, lang, "saved" if done else "unchanged", 200 if done else 400)
+        return _shown(there, lang, note, _STATUS[note])
 
 
 def _standing(tx: Connection, delivery_id: str, now: float) -> Standing | None:
@@ -112,11 +123,13 @@ def _standing(tx: Connection, delivery_id: str, now: float) -> Standing | None:
     return Standing(who, standing(tx, [who.address_hash], now).get(who.address_hash, []))
 
 
-def _resubscribe(tx: Connection, delivery_id: str, stream: str, now: float) -> bool:
+def _resubscribe(tx: Connection, delivery_id: str, stream: str, now: float) -> Note:
     there = _standing(tx, delivery_id, now)
     entry = next((one for one in there.left if one.stream == stream), None) if there else None
     if there is None or entry is None:
-        return False
+        return "unchanged"
+    if _taken_back(tx, there.who.address_hash, now - _DAY) >= MOST:
+        return "too_often"
     why = (
         f"resubscribed by the link of delivery {delivery_id}; "
         f"was unsubscribed at {iso(entry.since)}: {entry.evidence}"
@@ -124,7 +137,15 @@ def _resubscribe(tx: Connection, delivery_id: str, stream: str, now: float) -> b
     reasons = frozenset({Reason.UNSUBSCRIBE})
     lift(tx, Lift(there.who.address_hash, RECIPIENT, why, now, reasons, stream))
     tell(tx, "resubscribed", there.who, stream, now)
-    return True
+    return "saved"
+
+
+def _taken_back(tx: Connection, address_hash: bytes, since: float) -> int:
+    """How often an address took something back since then."""
+    c = audit.c
+    theirs = (c.subject == address_hash.hex()) & (c.actor == RECIPIENT)
+    lifts = theirs & (c.action == "suppression.lift") & (c.at > since)
+    return int(tx.execute(select(func.count()).select_from(audit).where(lifts)).scalar_one())
 
 
 def _shown(there: Standing, lang: Language, note: str = "", status: int = 200) -> Response:
@@ -164,6 +185,7 @@ SAY: dict[Language, dict[str, str]] = {
         "all": "All messages",
         "saved": "Saved.",
         "unchanged": "Nothing was changed.",
+        "too_often": "You have changed this often today. Nothing was changed; try again tomorrow.",
         "stopped": "Something else keeps our mail from you at the moment; the sender can help.",
     },
     "zh": {
@@ -176,6 +198,7 @@ SAY: dict[Language, dict[str, str]] = {
         "all": "全部邮件",
         "saved": "已保存。",
         "unchanged": "未作任何更改。",
+        "too_often": "今天更改次数过多，未作更改，请明天再试。",
         "stopped": "目前另有原因使邮件无法送达，请联系发件方。",
     },
 }

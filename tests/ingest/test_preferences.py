@@ -23,7 +23,7 @@ from analysis.retention import Keep
 from analysis.schema import audit, deliveries, events, messages, unsubscribe_links
 from analysis.store import Store
 from analysis.suppression import Limits, Reason, Suppression, standing, suppress
-from ingest.preferences import Preferences
+from ingest.preferences import MOST, Preferences
 from ingest.unsubscribe import Unsubscribing
 from sender.tokens import Key, Purpose, Tokens
 
@@ -155,6 +155,25 @@ async def test_a_link_touches_its_own_address_alone(door: Door) -> None:
 async def test_one_may_leave_here_too(door: Door) -> None:
     await door.client.post(door.preferences(), data={"do": "unsubscribe"})
     assert await door.left() == {"news"}
+
+
+async def test_to_and_fro_without_end_fills_no_audit_and_leaving_is_always_heard(
+    door: Door,
+) -> None:
+    back = {"do": "resubscribe", "stream": "news"}
+    said = []
+    for _ in range(MOST + 5):
+        assert (await door.client.post(door.link(), data=ONE_CLICK)).status_code == 200
+        said.append((await door.client.post(door.preferences(), data=back)).status_code)
+    assert said == [200] * MOST + [429] * 5
+    assert await door.left() == {"news"}
+    counted = await door.store.read(
+        lambda tx: tx.execute(select(func.count()).select_from(audit)).scalar_one()
+    )
+    assert counted == 2 * MOST + 1
+    assert (await door.client.post(door.link(2), data=ONE_CLICK)).status_code == 200
+    door.now += DAY
+    assert (await door.client.post(door.preferences(), data=back)).status_code == 200
 
 
 @pytest.mark.parametrize("reason", [Reason.COMPLAINT, Reason.HARD_BOUNCE, Reason.MANUAL])
