@@ -5,9 +5,11 @@ not: OpenSSL signs an order of magnitude faster, keys are parsed once, and canon
 linear where dkimpy's is quadratic in trailing spaces.
 
 The body is hashed once for a message (`body_hash`), the headers for each delivery, because
-List-Unsubscribe differs and RFC 8058 section 4 wants it signed.  From, To, Subject and Date are
-named in `h=` once more than they occur, so that a second one added on the way breaks the
-signature (RFC 6376 section 8.15).  No `l=`: it would let text be appended.
+List-Unsubscribe differs and RFC 8058 section 4 wants it signed.  Fields that people see, that lead
+their answer elsewhere or that say how the body is to be read are named in `h=` once more than they
+occur, so that a first or second one added on the way breaks the signature (RFC 6376 section 8.15):
+else whoever got one message could send it to others with a `Reply-To` of theirs, or with a
+`Content-Type` that makes another text of the body, as ours.  No `l=`: it would let text be appended.
 
 Everything is a pure function of its arguments and safe to call from several threads.
 Refuses with `ValueError`: content whose line ends are not all CRLF, since the next hop would
@@ -37,7 +39,11 @@ SIGNED = (
     "Feedback-ID", "List-Id", "List-Unsubscribe", "List-Unsubscribe-Post",
 )  # fmt: skip
 """Fields that are signed where they are present, each occurrence."""
-OVERSIGNED = frozenset({"From", "To", "Subject", "Date"})
+OVERSIGNED = frozenset({
+    "From", "Reply-To", "To", "Cc", "Subject", "Date", "Message-ID",
+    "MIME-Version", "Content-Type", "Content-Transfer-Encoding",
+})  # fmt: skip
+"""Not Sender nor List-*: a mailing list adds those to mail that it does not otherwise touch."""
 _SIGNED = [(name, name.lower().encode(), name in OVERSIGNED) for name in SIGNED]
 
 _LINE = 76

@@ -194,11 +194,31 @@ def test_field_is_canonical_as_dkimpy_has_it(fields: list[tuple[bytes, bytes]]) 
         b"Subject: other\r\n" + MESSAGE,
         b"To: x@example.org\r\n" + MESSAGE,
         b"Date: Tue, 14 Nov 2023 22:13:21 +0000\r\n" + MESSAGE,
+        b"Reply-To: evil@example.net\r\n" + MESSAGE,
+        b"Cc: victim@example.net\r\n" + MESSAGE,
+        b"Content-Type: text/html\r\n" + MESSAGE,
+        b"Content-Transfer-Encoding: base64\r\n" + MESSAGE,
+        b"MIME-Version: 1.0\r\n" + MESSAGE,
+        b"Message-ID: <again@example.net>\r\n" + MESSAGE,
         MESSAGE.replace(b"receipt", b"invoice"),
         MESSAGE.replace(b"<1@", b"<2@"),
         MESSAGE + b"P.S.\r\n",
     ],
-    ids=["from", "subject", "to", "date", "changed", "message-id", "appended"],
+    ids=[
+        *(
+            "from",
+            "subject",
+            "to",
+            "date",
+            "reply-to",
+            "cc",
+            "type",
+            "encoding",
+            "mime",
+            "another id",
+        ),
+        *("changed", "message-id", "appended"),
+    ],
 )
 def test_added_or_changed_parts_break_both_signatures(tampered: bytes) -> None:
     assert verdicts(sign(MESSAGE, BOTH, now=NOW) + tampered) == [False, False]
@@ -208,7 +228,10 @@ def test_missing_subject_cannot_be_added() -> None:
     """Oversigning names a header that is not there."""
     bare = b"From: a@example.com\r\n\r\nHello\r\n"
     signature = sign(bare, BOTH, now=NOW)
-    assert tags(signature.partition(b"\r\nDKIM")[0] + b"\r\n")["h"] == "From:From:To:Subject:Date"
+    assert tags(signature.partition(b"\r\nDKIM")[0] + b"\r\n")["h"] == (
+        "From:From:Reply-To:To:Cc:Subject:Date:Message-ID:MIME-Version:Content-Type:"
+        "Content-Transfer-Encoding"
+    )
     assert verdicts(signature + bare) == [True, True]
     assert verdicts(signature + b"Subject: x\r\n" + bare) == [False, False]
 
