@@ -24,6 +24,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 import orjson
@@ -194,13 +195,24 @@ _JSON: dict[str, Any] = {"json_serializer": _written, "json_deserializer": orjso
 
 
 def sqlite_engine(url: URL) -> Engine:
-    """An engine whose connections are durable (synchronous=FULL) and leave BEGIN to us."""
+    """An engine whose connections are durable (synchronous=FULL) and leave BEGIN to us.
+
+    A file that it makes is its owner's alone, whatever the umask says, and so are the log and the
+    index that SQLite puts beside it: they take over its mode.
+    """
     engine = create_engine(
         url,
         poolclass=NullPool,
         connect_args={"check_same_thread": False, "timeout": 30},
         **_JSON,
     )
+
+    @event.listens_for(engine, "do_connect")
+    def make(*_: Any) -> None:
+        # Only where there is none: to close a second descriptor of a file that is open would let go
+        # of SQLite's locks.  What else is wrong SQLite says in its own words.
+        with suppress(OSError):
+            os.close(os.open(url.database or "", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
     @event.listens_for(engine, "connect")
     def settle(connection: Any, _record: Any) -> None:

@@ -1,6 +1,8 @@
 """The gate: what every HTTP request must keep to before anything looks at it.
 
-Header size, body size by Content-Length and again by the octets that really come, and a deadline
+One length: where a request has both Content-Length and Transfer-Encoding, or is HTTP/1.0 with the
+latter, two servers in a row may see its end, and so the next request, at different places.  Header
+size, body size by Content-Length and again by the octets that really come, and a deadline
 from the request's headers to the first octet of the answer.  A streamed answer may take longer;
 how slowly a client may send and read is the protocol's business (`carom.http_server`).
 """
@@ -62,6 +64,11 @@ class Gate:
         headers: list[tuple[bytes, bytes]] = scope["headers"]
         if sum(len(name) + len(value) + 4 for name, value in headers) > self._bounds.header:
             raise Problem(431, "headers-too-large", f"at most {self._bounds.header} octets")
+        names = {name for name, _ in headers}
+        if b"transfer-encoding" in names and (
+            b"content-length" in names or scope.get("http_version") == "1.0"
+        ):
+            raise _two_lengths()
         limit = self._bounds.of(scope["path"])
         for name, value in headers:
             if name == b"content-length" and (not value.isdigit() or int(value[:20]) > limit):
@@ -98,6 +105,16 @@ class _Passage:
 
 def too_large(limit: int) -> Problem:
     return Problem(413, "body-too-large", f"the body may have {limit} octets at most")
+
+
+def _two_lengths() -> Problem:
+    """RFC 9112 section 6.1: such a connection is not used again."""
+    return Problem(
+        400,
+        "not-http",
+        "a request has one length: Content-Length or Transfer-Encoding",
+        headers={"Connection": "close"},
+    )
 
 
 def _late() -> Problem:

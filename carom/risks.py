@@ -11,6 +11,7 @@ from pathlib import Path
 from carom.errors import SettingsError
 from carom.settings import Settings
 from carom.settings.keyfiles import token_keys
+from carom.settings.keys import mask_url
 from carom.settings.ring import FILE as RING
 from sender.doctor.finding import Finding, found
 
@@ -60,18 +61,24 @@ def _secret_files(settings: Settings, file: Path | None) -> Iterator[Path]:
         yield file.parent / RING
     yield from (entry.file for entry in settings.dkim.keys)
     yield from (entry.file for entry in settings.tokens.keys if entry.file is not None)
+    yield from (entry.file for entry in settings.privacy.keys if entry.file is not None)
+    yield from (one.password_file for one in settings.placement.seeds if one.password_file)
+    if (database := settings.database.url).startswith("sqlite:///"):
+        yield Path(database.removeprefix("sqlite:///"))
     listeners = settings.api.tls, settings.api.metrics_tls, settings.ingest.tls
     yield from (tls.key for tls in (*listeners, settings.submission.tls) if tls is not None)
 
 
 def _holds_secrets(settings: Settings) -> bool:
     """API keys stand there by their hash only."""
-    relays = [settings.sender.relay, *settings.sender.routes]
+    keys = [*settings.tokens.keys, *settings.privacy.keys]
+    entrances = [settings.sender.relay, *settings.sender.routes, *settings.placement.seeds]
+    urls = [settings.database.url, *settings.database.replicas]
     return any(
         (
-            any(entry.secret is not None for entry in settings.tokens.keys),
-            any(relay is not None and relay.password.get_secret_value() for relay in relays),
-            ":" in settings.database.url.partition("://")[2].rpartition("@")[0],
+            any(entry.secret is not None for entry in keys),
+            any(one is not None and one.password.get_secret_value() for one in entrances),
+            any(mask_url(url) != url for url in urls),
         )
     )
 

@@ -2,8 +2,9 @@
 
 A key is asked for as the API asks for it and is not kept: the session notes its id, and what the
 key may do is asked again at each request.  Wrong keys are counted by client and by the key they
-claim to be; too many are put off for the rest of the window (keys hold 256 random bits, so this
-saves our time, not our secrets).  A link lets one person in, once; a browser that only fetches
+claim to be; more of them are put off for the rest of the window.  Keys hold 256 random bits, so this
+saves our time, not our secrets; and a key that stands always lets in, or a stranger who comes by the
+same proxy could keep everybody out.  A link lets one person in, once; a browser that only fetches
 ahead does not use it up.
 """
 
@@ -72,11 +73,11 @@ class Door:
         """By a key."""
         text = visit.given("key", 200)
         client, claimed = _client(visit), key_id(text) or ""
-        if self.guesses.too_many(client, claimed, visit.now):
-            return self._again(visit, 429, "sign_in.too_many")
         try:
             key = await visit.desk.access.caller(f"Bearer {text}")
         except Problem:
+            if self.guesses.too_many(client, claimed, visit.now):
+                return self._again(visit, 429, "sign_in.too_many")
             self.guesses.note(client, claimed, visit.now)
             log.info("console.sign_in_failed", client=client, key=claimed or None)
             return self._again(visit, 401, "sign_in.wrong")

@@ -195,7 +195,10 @@ def from_ourselves(desk: Desk, request: Request) -> bool:
     if origin is None:
         return True
     ours = {urlsplit(desk.public_url).netloc, request.headers.get("host", "")} - {""}
-    return urlsplit(origin).netloc in ours
+    try:
+        return urlsplit(origin).netloc in ours
+    except ValueError:  # `http://[`
+        return False
 
 
 def check_form(visit: Visit, *, signed_in: bool) -> None:

@@ -25,7 +25,7 @@ NAME = "NAME"
 ITEM = "N"
 MASK = "***"
 
-_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s]*@")
+_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^/\s]*@|([?&]password=)[^&\s\"]*", re.IGNORECASE)
 
 
 def variable(place: Sequence[str]) -> str:
@@ -99,8 +99,10 @@ def hidden(place: Sequence[str | int]) -> bool:
 
 
 def mask_url(text: str) -> str:
-    """Cover the password of a URL."""
-    return _PASSWORD.sub(rf"\1{MASK}@", text)
+    """Cover the password of a URL, wherever libpq takes one."""
+    return _PASSWORD.sub(
+        lambda found: f"{found[1]}{MASK}@" if found[1] else f"{found[2]}{MASK}", text
+    )
 
 
 def values(model: BaseModel, place: Place = ()) -> Iterator[tuple[Place, Any]]:

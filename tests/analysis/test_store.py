@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import os
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,19 @@ async def test_sqlite_waits_for_the_disk_at_every_commit(tmp_path: Path) -> None
     )
     await store.close()
     assert pragmas == [2, "wal", 1]
+
+
+async def test_a_new_sqlite_file_is_its_owner_s_alone(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        store = open_store(f"sqlite:///{tmp_path / 'carom.db'}")
+        await store.write(lambda tx: tx.execute(text("CREATE TABLE t (x)")))
+        modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.glob("carom.db*")}
+        await store.close()
+    finally:
+        os.umask(before)
+    assert modes.pop("carom.db-turn") == 0o644, "empty, and locked by whoever may open it"
+    assert modes == {"carom.db": 0o600, "carom.db-wal": 0o600, "carom.db-shm": 0o600}
 
 
 async def test_a_database_that_is_not_there_is_unavailable(free_port: int) -> None:

@@ -213,6 +213,25 @@ async def test_what_is_no_request_is_refused(octets: bytes, expected: int) -> No
     problem(answer)
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n",
+        b"POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ],
+)
+async def test_a_request_of_two_lengths_is_the_last_of_its_connection(head: bytes) -> None:
+    """What a proxy took for its body is not obeyed as a request."""
+    app = Echo()
+    async with serving(app) as (port, _):
+        answer = await said(port, head + b"2\r\nab\r\n0\r\n\r\n" + GET)
+    assert status(answer) == 400
+    assert answer.count(b"HTTP/1.1 400 ") == 1
+    assert b"HTTP/1.1 200 " not in answer
+    assert not app.reached.is_set()
+
+
 async def test_a_broken_body_is_400_once() -> None:
     async with serving(Echo()) as (port, _):
         head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -39,8 +40,11 @@ def test_a_risk_is_found(config: Path, name: str, value: str, code: str) -> None
     assert codes(config, **{name: value}) == {code}
 
 
-@pytest.mark.parametrize("name", ["token.key", "dkim-rsa.pem", "dkim-ed25519.pem"])
+@pytest.mark.parametrize(
+    "name", ["token.key", "privacy.key", "dkim-rsa.pem", "dkim-ed25519.pem", "carom.db"]
+)
 def test_a_secret_that_others_can_read_is_found(config: Path, name: str) -> None:
+    (config.parent / name).touch()
     (config.parent / name).chmod(0o640)
     [one] = [f for f in risks.examine(load(config, {}), config) if f.code == "settings.readable"]
     assert one.mend() == f"chmod 600 {config.parent / name}"
@@ -51,6 +55,11 @@ def test_a_settings_file_is_a_secret_only_when_it_holds_one(config: Path) -> Non
     assert "settings.readable" not in codes(config)
     relay = '{"host": "smtp.example.com:587", "user": "u", "password": "p"}'
     assert "settings.readable" in codes(config, CAROM_SENDER__RELAY=relay)
+    seed = {"name": "a", "address": "a@example.net", "imap": "h:993", "password": "p"}
+    assert "settings.readable" in codes(config, CAROM_PLACEMENT__SEEDS=json.dumps([seed]))
+    for url in ("postgresql://u:p@h/d", "postgresql://h/d?password=p"):
+        assert "settings.readable" in codes(config, CAROM_DATABASE__URL=url)
+    assert "settings.readable" not in codes(config, CAROM_DATABASE__URL="postgresql://u@h/d")
 
 
 def test_a_bounce_listener_on_loopback_is_told(config: Path) -> None:

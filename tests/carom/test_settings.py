@@ -155,6 +155,10 @@ def test_an_unknown_key_is_refused_with_the_nearest_right_name(
             '[database]\nurl = "mysql://u:hunter2@h/d"',
             '[database] url = "mysql://u:***@h/d": expected sqlite:///FILE or postgresql://',
         ),
+        (
+            '[database]\nurl = "mysql://u:h@nter2@h/d?password=hunter2&x=1"',
+            '[database] url = "mysql://u:***@h/d?password=***&x=1": expected sqlite:///FILE',
+        ),
         ("[dkim]\nkeys = [{ file = 'a' }]", "[dkim] keys[0].selector: must be set"),
         ("dkim = 3", "[dkim]: expected a table"),
     ],

@@ -43,6 +43,14 @@ def test_a_unit_gives_carom_longer_to_stop_than_carom_takes(unit: Path) -> None:
     assert service["KillSignal"] == "SIGTERM"
 
 
+def test_no_unit_opens_what_is_kept_to_others() -> None:
+    """systemd sets a folder's mode at each start of a unit that names it: 0755 unless told."""
+    for unit in (DEPLOY / "systemd").glob("*.service"):
+        service = _section(unit, "Service")
+        assert service["StateDirectory"] == "carom"
+        assert (service["StateDirectoryMode"], service["UMask"]) == ("0700", "0077"), unit.name
+
+
 @each_unit
 def test_systemd_finds_no_fault_with_a_unit(unit: Path, tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
