@@ -71,12 +71,13 @@ def _secret_files(settings: Settings, file: Path | None) -> Iterator[Path]:
 
 def _holds_secrets(settings: Settings) -> bool:
     """API keys stand there by their hash only."""
-    keys = [*settings.tokens.keys, *settings.privacy.keys]
+    secrets = [entry.secret for entry in settings.tokens.keys]
+    secrets += [entry.secret for entry in settings.privacy.keys]
     entrances = [settings.sender.relay, *settings.sender.routes, *settings.placement.seeds]
     urls = [settings.database.url, *settings.database.replicas]
     return any(
         (
-            any(entry.secret is not None for entry in keys),
+            any(secret is not None for secret in secrets),
             any(one is not None and one.password.get_secret_value() for one in entrances),
             any(mask_url(url) != url for url in urls),
         )

@@ -8,8 +8,8 @@ The body is hashed once for a message (`body_hash`), the headers for each delive
 List-Unsubscribe differs and RFC 8058 section 4 wants it signed.  Fields that people see, that lead
 their answer elsewhere or that say how the body is to be read are named in `h=` once more than they
 occur, so that a first or second one added on the way breaks the signature (RFC 6376 section 8.15):
-else whoever got one message could send it to others with a `Reply-To` of theirs, or with a
-`Content-Type` that makes another text of the body, as ours.  No `l=`: it would let text be appended.
+else whoever got one message could send it to others as ours with a `Reply-To` of theirs, or with a
+`Content-Type` that makes another text of the body.  No `l=`: it would let text be appended.
 
 Everything is a pure function of its arguments and safe to call from several threads.
 Refuses with `ValueError`: content whose line ends are not all CRLF, since the next hop would

@@ -2,10 +2,10 @@
 
 A key is asked for as the API asks for it and is not kept: the session notes its id, and what the
 key may do is asked again at each request.  Wrong keys are counted by client and by the key they
-claim to be; more of them are put off for the rest of the window.  Keys hold 256 random bits, so this
-saves our time, not our secrets; and a key that stands always lets in, or a stranger who comes by the
-same proxy could keep everybody out.  A link lets one person in, once; a browser that only fetches
-ahead does not use it up.
+claim to be; more of them are put off for the rest of the window.  Keys hold 256 random bits, so
+this saves our time, not our secrets; and a key that stands always lets in, or a stranger who comes
+by the same proxy could keep everybody out.  A link lets one person in, once; a browser that only
+fetches ahead does not use it up.
 """
 
 from __future__ import annotations
