@@ -31,7 +31,7 @@ from ingest import inbox
 from ingest.backlog import Backlog
 from ingest.reading_room import ReadingRoom
 from ingest.worker import Reader
-from sender import queue
+from sender import backlog
 from sender.connections import Connections
 from sender.intake import Intake
 from sender.pacing import Pacing
@@ -84,7 +84,7 @@ class Engine:
         return await self.store.read(
             lambda tx: Gauges(
                 suppression.count_by_reason(tx, now),
-                queue.depth(tx, now),
+                backlog.depth(tx, now),
                 inbox.unread(tx),
                 suspended,
                 unknown_sources(tx, now),

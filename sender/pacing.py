@@ -44,6 +44,8 @@ MOST_SHARED = 1_000
 """Sites, used last, that other nodes are told of."""
 PATIENCE = 5.0
 """Seconds that a delivery waits while this node asks for its shares."""
+ROUNDS = 4
+"""Rounds of sharing that a delivery waits for a first part of a site that is new to this node."""
 SHORTLY = 1.0
 """Seconds after which a delivery that found all turns taken asks again."""
 
@@ -120,12 +122,14 @@ class Pacing:
         self._cuts: Mapping[str, Cut] = {}  # what other nodes were told lately
         self._awake = asyncio.Event()
         self._awake.set()
+        self._next = asyncio.Event()  # set, and another put in its place, by each `hold`
         self.stirred = asyncio.Event()
-        """Set where somebody would send and this node holds nothing."""
+        """Set where somebody would send for whom this node holds nothing yet."""
 
     async def enter(self, route: Route, domain: str) -> Pass | Held:
         """Wait for a turn if few do; `Held` where the site is suspended or its turns are taken."""
-        site = self._find(route, domain)
+        site, key = self._find(route, domain)
+        rounds = ROUNDS
         while True:
             if not self.holds and not await self._renewed(site):
                 until = self._clock() + SHORTLY
@@ -135,6 +139,10 @@ class Pacing:
                 return held
             if site.throttle.room(now) > 0:
                 return Pass(site, self._clock)
+            if rounds and not self._holding.settled(key):
+                rounds -= 1
+                await self._stir(site, self._next)
+                continue
             if (soon := self._crowded(site, now)) is not None:
                 return soon
             turn = asyncio.get_running_loop().create_future()
@@ -171,6 +179,8 @@ class Pacing:
         """What this node may use of each site from now on; nothing after `until`."""
         before, self._holding, self._held_until = self._holding, holding, until
         self._awake.set()
+        self._next.set()
+        self._next = asyncio.Event()
         now = self._clock()
         for key in holding.changed_from(before, self._sites):
             site = self._sites[key]
@@ -193,11 +203,15 @@ class Pacing:
     async def _renewed(self, site: Site) -> bool:
         """Wait until this node holds something again; False where that takes too long."""
         self.sleep()
+        return await self._stir(site, self._awake)
+
+    async def _stir(self, site: Site, told: asyncio.Event) -> bool:
+        """Have the shares renewed now rather than within a second, and wait for it."""
         site.refused = True
         self.stirred.set()
         try:
             async with asyncio.timeout(PATIENCE):
-                await self._awake.wait()
+                await told.wait()
         except TimeoutError:
             return False
         return True
@@ -258,7 +272,8 @@ class Pacing:
         until = now + wait + SHORTLY * self._chance()
         return held_back(until, Category.RATE_LIMIT, "full", why)
 
-    def _find(self, route: Route, domain: str) -> Site:
+    def _find(self, route: Route, domain: str) -> tuple[Site, str]:
+        """The site, and the key that its shares are kept by."""
         provider = route.provider if route.domain or not route.fixed else OTHER  # a relay is itself
         allowance = self._allowances.of(provider, fixed=route.fixed)
         key = _key(route, allowance)
@@ -274,7 +289,7 @@ class Pacing:
                 site.told(self._clock(), cut)
         self._sites[key] = site  # last: used just now
         self._learn(domain, route, key)
-        return site
+        return site, key
 
     def _learn(self, domain: str, route: Route, key: str) -> None:
         ways = dict(self._ways_to.pop(domain, {}))  # a copy: other threads read the old one

@@ -2,7 +2,8 @@
 
 When the database is away a node keeps to its last share: nobody else can take it meanwhile.  A node
 that slept over the end of its lease holds nothing until it has renewed it.  A node that has nothing
-to send looks seldom, and at once when it has.
+to send looks seldom, and at once when it has; one that writes to a site which is new to it asks
+within `SOON`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ log = structlog.get_logger()
 EVERY, LEASE = 1.0, 3.0
 """Seconds between renewals, and for which one holds."""
 SOON = 0.25
-"""Seconds until the next, where others have yet to give up what is fairly ours."""
+"""Seconds until the next, where others have yet to give up what is fairly ours; and at the least,
+however many sites are new to this node."""
 
 
 class PacingRounds:
@@ -49,6 +51,9 @@ class PacingRounds:
         while True:
             self._pacing.stirred.clear()
             pause = await self.renew()
+            if pause is not None:
+                await asyncio.sleep(SOON)
+                pause -= SOON
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._pacing.stirred.wait()

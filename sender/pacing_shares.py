@@ -95,6 +95,13 @@ class Holding:
         named = {*self.shares, *self.taken, *before.shares, *before.taken}
         return [site for site in named if site in sites]
 
+    def settled(self, site: str) -> bool:
+        """Whether what this node has of a site, much or little, is what it can have for now."""
+        if self.everything:
+            return True
+        share = self.shares.get(site)
+        return share is not None and (share.connections > 0 or not self.short)
+
     def of(self, site: str, most: int) -> Share:
         """This node's share of a site that bears `most` connections."""
         if self.everything:

@@ -26,7 +26,7 @@ from sqlalchemy import Connection, text
 from analysis.batch import Overloaded
 from analysis.looking import keep_looking
 from analysis.store import Store, StoreFull
-from sender import queue
+from sender import backlog
 
 
 class Congested(Overloaded):
@@ -96,7 +96,7 @@ class Pressure:
         limits = self.limits
         if limits.waiting is not None or limits.oldest is not None:
             now = self.clock()
-            self._seen = await self.store.read(lambda tx: queue.depth(tx, now))
+            self._seen = await self.store.read(lambda tx: backlog.depth(tx, now))
         full = False
         if limits.database_size is not None:
             full = await self.store.read(size) > limits.database_size

@@ -14,23 +14,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
+    Select,
     and_,
     bindparam,
     func,
     insert,
-    literal_column,
+    or_,
     select,
-    union_all,
     update,
 )
 
 from analysis.lifecycle import Fact, State, advance
-from analysis.schema import attempts, bodies, canaries, deliveries, messages, placements
+from analysis.schema import attempts, bodies, deliveries, messages
 from analysis.store import IN_LIMIT, chunks
 from analysis.suppression import Question, Suppression, ask
 from sender.places import Held, Places, Sites
@@ -117,22 +119,14 @@ def _due(
     passed: Sequence[str] = (),
 ) -> list[str]:
     """Ids in the order they came due, but for `passed`; without domains that have no place."""
-    due = and_(
-        deliveries.c.state == State.QUEUED.value,
-        deliveries.c.rank == rank,
-        deliveries.c.next_at <= now,
-        deliveries.c.deadline > now,
-    )
     picked: list[str] = []
     for _ in range(MOST_LOOKS):
-        query = select(deliveries.c.id, deliveries.c.domain).where(due)
-        for full in chunks(sorted(places.full), IN_LIMIT)[:MOST_FULL]:
-            query = query.where(deliveries.c.domain.not_in(full))
-        if known := [*passed, *picked]:
-            query = query.where(deliveries.c.id.not_in(known))
+        full = chunks(sorted(places.full), IN_LIMIT)[:MOST_FULL]
+        known = [*passed, *picked]
         wanted = limit - len(picked)
-        query = query.order_by(deliveries.c.next_at).limit(wanted).with_for_update(skip_locked=True)
-        found = tx.execute(query).all()
+        asked = {"of_rank": rank, "now": now, "most": wanted, "known": known}
+        asked |= {f"full{n}": some for n, some in enumerate(full)}
+        found = tx.execute(_next(len(full), bool(known)), asked).all()
         held = [(row.id, why) for row in found if (why := places.held(row.domain)) is not None]
         _put_off(tx, held)
         waiting = {delivery_id for delivery_id, _ in held}
@@ -140,6 +134,35 @@ def _due(
         if len(found) < wanted or len(picked) == limit:
             break
     return picked
+
+
+@cache  # a poll of an empty queue costs less than to say its question anew
+def _next(full: int, known: bool) -> Select[tuple[str, str]]:
+    """What is due of a class, without `full` lists of domains and maybe without some ids."""
+    query = select(deliveries.c.id, deliveries.c.domain).where(_due_of(bindparam("of_rank")))
+    for n in range(full):
+        query = query.where(deliveries.c.domain.not_in(bindparam(f"full{n}", expanding=True)))
+    if known:
+        query = query.where(deliveries.c.id.not_in(bindparam("known", expanding=True)))
+    query = query.order_by(deliveries.c.next_at).limit(bindparam("most"))
+    return query.with_for_update(skip_locked=True)
+
+
+def _due_of(rank: Any) -> ColumnElement[bool]:
+    return and_(
+        deliveries.c.state == State.QUEUED.value,
+        deliveries.c.rank == rank,
+        deliveries.c.next_at <= bindparam("now"),
+        deliveries.c.deadline > bindparam("now"),
+    )
+
+
+_ANY = select(or_(*(select(deliveries.c.id).where(_due_of(r)).exists() for r in RANKS.values())))
+
+
+def due(tx: Connection, now: float) -> bool:
+    """Whether anything is: asked without a claim's locks, nor SQLite's writer."""
+    return bool(tx.execute(_ANY, {"now": now}).scalar_one())
 
 
 def _put_off(tx: Connection, held: Sequence[tuple[str, Held]]) -> None:
@@ -239,53 +262,3 @@ def prepare(tx: Connection, claims: Sequence[Claim], now: float) -> list[Prepare
         Prepared(contents.get(c.message_id), entry)
         for c, entry in zip(claims, withheld, strict=True)
     ]
-
-
-_QUEUED: Any = literal_column(f"'{State.QUEUED.value}'")  # as SQLite needs it to count by the index
-
-
-def depth(tx: Connection, now: float) -> dict[str, tuple[int, float]]:
-    """Class -> how many wait, and for how many seconds the oldest due one has waited.
-
-    Probes of our own are nobody's mail and not counted.  They are few and known by name, so they
-    are taken off what an index alone can count: a queue of a million is not read for them.
-    """
-    d = deliveries.c
-    rows = tx.execute(
-        select(d.rank, func.count(), func.min(d.next_at)).where(d.state == _QUEUED).group_by(d.rank)
-    )
-    names = {rank: name for name, rank in RANKS.items()}
-    ours = _probes_waiting(tx, now)
-    found = {}
-    for rank, count, oldest in rows:
-        if rank in ours:
-            count, oldest = count - ours[rank], _oldest(tx, rank, now)
-        found[names[rank]] = (int(count), max(0.0, now - oldest))
-    return {name: found.get(name, (0, 0.0)) for name in RANKS}
-
-
-_PROBES_WAIT = 86_400.0
-"""Seconds after which a probe that still waits is as good as lost."""
-
-
-def _probes_waiting(tx: Connection, now: float) -> dict[int, int]:
-    """Rank -> how many probes of our own are queued."""
-    since = now - _PROBES_WAIT
-    sent = union_all(
-        select(canaries.c.delivery_id).where(canaries.c.sent_at > since),
-        select(placements.c.delivery_id).where(placements.c.sent_at > since),
-    )
-    of_them = select(deliveries.c.rank, func.count()).where(
-        deliveries.c.id.in_(sent),
-        deliveries.c.state == State.QUEUED,
-        deliveries.c.probe.is_not(None),
-    )
-    return {rank: int(count) for rank, count in tx.execute(of_them.group_by(deliveries.c.rank))}
-
-
-def _oldest(tx: Connection, rank: int, now: float) -> float:
-    """When the first one that is no probe was due; now if there is none."""
-    d = deliveries.c
-    due = select(d.next_at).where(d.state == _QUEUED, d.rank == rank, d.probe.is_(None))
-    found = tx.execute(due.order_by(d.next_at).limit(1)).scalar()
-    return now if found is None else float(found)

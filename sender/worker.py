@@ -141,10 +141,13 @@ class Worker:
             log.warning("nothing reclaimed: the database is unavailable", error=str(error))
 
     async def _round(self) -> None:
+        hinted = self._awake.is_set()
         self._awake.clear()
         wanted = min(self._free, self._pace.claim_most)
-        until = self._clock() + self._pace.lease  # no later than what the claim will say
-        claims = await self._claim(wanted) if wanted > 0 else []
+        claims, until = list[Claim](), 0.0
+        if wanted > 0 and (hinted or await self._is_due()):
+            until = self._clock() + self._pace.lease  # no later than what the claim will say
+            claims = await self._claim(wanted)
         for claim in claims:
             self._start(claim, until)
         self._more_waits = len(claims) == wanted or self._crowded()
@@ -158,6 +161,14 @@ class Worker:
     def _crowded(self) -> bool:
         """Whether a domain or a site has all the places that it may have."""
         return bool(Places(self._pace.per_domain, self._domains, self._pacing, self._clock()).full)
+
+    async def _is_due(self) -> bool:
+        """Whether a poll that nobody hinted at need claim: most nodes are idle most of the time."""
+        try:
+            return await self._store.read(lambda tx: queue.due(tx, self._clock()))
+        except StoreUnavailable as error:
+            log.warning("cannot look: the database is unavailable", error=str(error))
+            return False
 
     async def _claim(self, limit: int) -> list[Claim]:
         under_way = dict(self._domains)  # the work may run in another thread

@@ -17,7 +17,7 @@ from analysis import incident_view, incidents, placement, stats, suppression
 from analysis.cohorts import Mark, Span
 from analysis.placement import Tally
 from analysis.schema import suppressions
-from sender import queue
+from sender import backlog
 
 Counts = Mapping[Mark, int]
 
@@ -105,7 +105,7 @@ def gather(tx: Connection, since: float, now: float) -> Figures:
         categories=_caused(counts, earlier, "category", "fault"),
         suppressed=suppression.count_by_reason(tx, now),
         grown=_grown(tx, first, now),
-        queue=queue.depth(tx, now),
+        queue=backlog.depth(tx, now),
         placement=placement.tally(tx, first),
         incidents=_incidents(tx, first),
     )

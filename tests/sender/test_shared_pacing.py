@@ -11,7 +11,7 @@ import pytest
 from analysis.reply import Reply, Stage
 from analysis.store import Store
 from sender.allowances import Allowance, Allowances, Rate
-from sender.pacing import Pacing, Pass
+from sender.pacing import ROUNDS, Pacing, Pass
 from sender.pacing_leases import GRACE
 from sender.pacing_rounds import EVERY, LEASE, PacingRounds
 from sender.places import Held
@@ -49,14 +49,14 @@ class Node:
 
     async def enter(self, site: Route = SITE) -> Pass | Held:
         """Try to send one message, as a delivery does that was claimed."""
-        if not self.pacing.holds:
-            waits = asyncio.create_task(self.pacing.enter(site, "example.net"))
-            await self.pacing.stirred.wait()
-            self.pacing.stirred.clear()
-            self.due = 0.0
-            await self.keep()
-            return await waits
-        return await self.pacing.enter(site, "example.net")
+        waits = asyncio.create_task(self.pacing.enter(site, "example.net"))
+        for _ in range(1 + ROUNDS):
+            await asyncio.sleep(0)  # until it waits, or is told
+            if self.pacing.stirred.is_set():
+                self.pacing.stirred.clear()
+                self.due = 0.0
+                await self.keep()
+        return await waits
 
     async def sends(self, most: int = 1_000) -> int:
         """Send as much as may be now, one after another; how many went."""
@@ -153,6 +153,22 @@ async def test_at_other_sites_each_may_have_one_conversation_without_asking(stor
         assert isinstance(await node.enter(route("mx.example.org")), Pass)
         site = "mx.example.org"
         assert node.pacing.share(site, clock.now) == 2
+
+
+async def test_more_for_a_site_new_to_a_node_waits_for_its_share_and_is_not_put_off(
+    store: Store,
+) -> None:
+    one, two = await nodes(store, Time(), 2, Allowance(8))
+    for _ in range(2):
+        for node in (one, two):
+            await node.sends(1)
+            await node.rounds.renew()
+    with ExitStack() as under_way:
+        for _ in range(7):  # the eighth is the other's, who need not ask
+            begun = await one.enter(route("mx.example.org"))
+            assert isinstance(begun, Pass)
+            under_way.enter_context(begun)
+        assert await two.sends(1) == 1
 
 
 async def test_what_one_is_told_goes_round(store: Store) -> None:

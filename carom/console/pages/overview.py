@@ -23,7 +23,7 @@ from carom import plots
 from carom.console.visit import Visit
 from carom.console.words import Words
 from carom.plots import Bar, Stack
-from sender import queue
+from sender import backlog
 
 SPANS = {"day": 24, "week": 7 * 24}
 """Hours."""
@@ -81,7 +81,7 @@ async def show(visit: Visit) -> Response:
     end = (visit.now // HOUR + 1) * HOUR
     span = Span(end - SPANS[name] * HOUR, end)
     counted, depth, opened = await visit.desk.store.read(
-        lambda tx: (count(tx, span), queue.depth(tx, visit.now), incidents.browse(tx, limit=20))
+        lambda tx: (count(tx, span), backlog.depth(tx, visit.now), incidents.browse(tx, limit=20))
     )
     words = visit.words
     providers = _table(counted, words)

@@ -6,13 +6,13 @@ from starlette.responses import Response
 
 from analysis import browsing, incidents
 from carom.console.visit import Visit
-from sender import queue
+from sender import backlog
 
 
 async def show(visit: Visit) -> Response:
     now = visit.now
     depth, waiting, opened = await visit.desk.store.read(
-        lambda tx: (queue.depth(tx, now), browsing.waiting(tx), incidents.browse(tx, limit=50))
+        lambda tx: (backlog.depth(tx, now), browsing.waiting(tx), incidents.browse(tx, limit=50))
     )
     return visit.page(
         "queue.html",
