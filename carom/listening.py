@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from analysis.batch import Batch
+from analysis.ids import beside
 from analysis.smtpd import Limits
 from carom import placing
 from carom.engine import Engine
@@ -13,7 +14,7 @@ from ingest import inbox
 from ingest.allowance import Allowance, Bounds
 from ingest.inbox import Raw
 from ingest.listener import Inbound, Listener
-from ingest.recipients import Recipients
+from ingest.recipients import Accepted, Recipients
 
 
 def listener(engine: Engine) -> Listener:
@@ -56,20 +57,22 @@ def listener(engine: Engine) -> Listener:
 
 def raws_of(inbound: Inbound, new_id: Callable[[], str]) -> list[Raw]:
     """One raw row for each address of ours: each is read by itself."""
-    return [
-        Raw(
-            id=new_id(),
-            received_at=inbound.received_at,
-            peer=inbound.peer,
-            helo=inbound.helo,
-            mail_from=inbound.mail_from,
-            recipient=accepted.address,
-            purpose=accepted.purpose,
-            subject_id=None if accepted.token is None else accepted.token.subject_id,
-            content=inbound.content,
-        )
-        for accepted in inbound.recipients
-    ]
+    return [_raw(inbound, accepted, new_id()) for accepted in inbound.recipients]
+
+
+def _raw(inbound: Inbound, accepted: Accepted, raw_id: str) -> Raw:
+    about = None if accepted.token is None else accepted.token.subject_id
+    return Raw(
+        id=raw_id if about is None else beside(raw_id, about),
+        received_at=inbound.received_at,
+        peer=inbound.peer,
+        helo=inbound.helo,
+        mail_from=inbound.mail_from,
+        recipient=accepted.address,
+        purpose=accepted.purpose,
+        subject_id=about,
+        content=inbound.content,
+    )
 
 
 def _limits(given: IngestLimits) -> Limits:

@@ -18,6 +18,7 @@ from analysis import bounce_loop
 from analysis.address import Address, Mailbox, address_hash, parse
 from analysis.batch import Overloaded
 from analysis.bounce_loop import MARK
+from analysis.ids import beside
 from analysis.schema import deliveries
 from analysis.store import Store
 from sender.compose import Draft
@@ -99,16 +100,17 @@ def reflect(tx: Connection, bounce: Bounce, *, now: float, new_id: Callable[[], 
     owner = select(deliveries.c.probe).where(deliveries.c.id == bounce.owner_id)
     if tx.execute(owner).scalar() != MARK or not bounce_loop.take_turn(tx, bounce.canary_id, now):
         return False
-    to = parse(bounce.to)
+    to, message_id = parse(bounce.to), new_id()
+    delivery_id = beside(new_id(), message_id)
     submission = Submission(
-        id=new_id(),
+        id=message_id,
         stream=STREAM,
         class_="transactional",
         from_address=f"mailer-daemon@{to.domain}",
         subject="Undelivered: a probe of the bounce loop",
         header_message_id=bounce.header_message_id,
         content=bounce.content,
-        recipients=(Recipient(new_id(), to.wire, address_hash(to.key), to.domain, ""),),
+        recipients=(Recipient(delivery_id, to.wire, address_hash(to.key), to.domain, ""),),
         created_at=now,
         deadline=now + DEADLINE,
         send_at=None,

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 from analysis.address import Address, address_hash
 from analysis.batch import Batch
+from analysis.ids import beside
 from analysis.store import Store
 from sender.allowances import Rate
 from sender.compliance import TEXTS, Finding
@@ -155,7 +156,7 @@ class Intake:
         start = self._start(order, now)
         deadline = self._deadline(order, class_, start, now)
         message_id = self._new_id()
-        to = tuple(self._recipient(address, deadline) for address in recipients)
+        to = tuple(self._recipient(address, message_id, deadline) for address in recipients)
         dressed = self._dressed(order, to, class_, start)
         composed = self._composed(dressed, message_id, class_, now)
         findings = self._findings(order, composed, class_, now)
@@ -259,8 +260,8 @@ class Intake:
         except ComposeError as error:
             raise Refused(error.field, error.text) from error
 
-    def _recipient(self, address: Address, deadline: float) -> Recipient:
-        delivery_id = self._new_id()
+    def _recipient(self, address: Address, message_id: str, deadline: float) -> Recipient:
+        delivery_id = beside(self._new_id(), message_id)
         return Recipient(
             delivery_id,
             address.wire,

@@ -37,9 +37,9 @@ T = TypeVar("T")
 
 
 def ids() -> Callable[[], str]:
-    """Ids in the shape of ULIDs that count from one."""
+    """Ids in the shape of ULIDs that count from one, all with one mark."""
     numbers = itertools.count(1)
-    return lambda: f"{next(numbers):026d}"
+    return lambda: f"{next(numbers):024d}00"
 
 
 new_id = ids()  # one count for everything that shares a database

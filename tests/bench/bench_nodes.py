@@ -82,7 +82,7 @@ async def cost(
             accept, begin = cluster.engine.intake.accept, await _reading(server, cluster)
             for start in range(0, messages, 500):
                 some = range(start, min(start + 500, messages))
-                await asyncio.gather(*(accept(_order(n, due, sites)) for n in some))
+                await asyncio.gather(*(accept(order_to(n, due, sites)) for n in some))
             taken = await _reading(server, cluster)
             await until(lambda: _serving(cluster, count), PATIENCE)
             assert time.time() < due, "submitting took too long"
@@ -100,7 +100,7 @@ async def cost(
     return Cost(count, messages, took, parts[0], parts[1], parts[2], parts[3], claims, taking)
 
 
-def _order(number: int, due: float, sites: int) -> Order:
+def order_to(number: int, due: float | None, sites: int) -> Order:
     """From a domain with keys; behind a fixed host each domain is a site of its own."""
     made, to = order(number), parse_mailbox(f"user{number}@d{number % sites}.example")
     assert isinstance(made.message, Draft)
@@ -115,10 +115,10 @@ async def _reading(server: Postgres, cluster: Cluster) -> tuple[float, float, fl
     commits = "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()"
     written = await cluster.engine.store.read(lambda tx: float(tx.execute(text(wal)).scalar_one()))
     done = await cluster.engine.store.read(lambda tx: float(tx.execute(text(commits)).scalar_one()))
-    return of_nodes, _ms_of_server(server), written, done
+    return of_nodes, ms_of_server(server), written, done
 
 
-def _ms_of_server(server: Postgres) -> float:
+def ms_of_server(server: Postgres) -> float:
     """The postmaster, with the children it has buried, and those that live."""
     postmaster = int((server.home / "data" / "postmaster.pid").read_text().split()[0])
     children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()

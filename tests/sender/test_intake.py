@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from analysis.address import parse, parse_mailbox
+from analysis.ids import mark
 from analysis.schema import bodies, deliveries, messages
 from analysis.store import Store
+from carom.ids import ids
 from sender.compose import Draft
 from sender.intake import LARGE, MOST_RECIPIENTS, Intake, Order, Refused, Terms
 from sender.ready import read
@@ -174,6 +176,13 @@ async def test_each_mailbox_gets_one_delivery_in_the_order_given(store: Store) -
     to = ["bob@example.net", "Ann@example.net", "BOB@EXAMPLE.NET", "ann@example.net"]
     found = await prepared(store, *to)
     assert [r.wire for r in found.recipients] == ["bob@example.net", "Ann@example.net"]
+
+
+async def test_deliveries_carry_the_mark_of_their_message(store: Store) -> None:
+    intake = opened(store, new_id=ids())
+    for _ in range(3):
+        one = intake.prepare(order("ann@example.net", "bob@example.net"))
+        assert {mark(to.delivery_id) for to in one.recipients} == {mark(one.id)}
 
 
 async def test_fifty_recipients_are_taken_and_doubles_do_not_count(store: Store) -> None:

@@ -25,6 +25,7 @@ _SETTINGS = {
     "listen_addresses": LOOPBACK,
     "unix_socket_directories": "",
     "shared_buffers": "32MB",
+    "max_prepared_transactions": "16",
     "max_connections": "200",
     "log_line_prefix": "%m [%p] %d ",
     "timezone": "UTC",
