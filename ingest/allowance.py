@@ -28,8 +28,8 @@ _ALL = ""
 class Bounds:
     """Octets a day."""
 
-    anybody: int = 1_000_000_000  # to addresses without a token, from all clients
-    client: int = 100_000_000  # the same, from one client
+    anybody: int = 2_000_000_000  # to addresses without a token, from all clients
+    client: int = 500_000_000  # the same, from one client
     token: int = 20_000_000  # with one delivery's token
 
 

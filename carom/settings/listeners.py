@@ -157,13 +157,16 @@ class IngestLimits(Section):
         10_000_000, "Counted octet by octet, also in one endless line.", "octets"
     )
     daily_open: Size = key(
-        1_000_000_000,
+        2_000_000_000,
         "In a day, to addresses that need no token: it is kept for `inbound_days`, and anybody may "
         "write there. More is put off (452).",
         "octets",
     )
     daily_open_per_ip: Size = key(
-        100_000_000, "The same, from one address other than loopback.", "octets"
+        500_000_000,
+        "The same, from one address other than loopback: a busy provider's complaints come from "
+        "few. Behind a balancer without PROXY protocol all mail is the balancer's.",
+        "octets",
     )
     daily_token: Size = key(
         20_000_000,
