@@ -5,12 +5,11 @@ domains share) where the provider is none of ours or counts by site.  `enter` gi
 once or after a short wait for a turn, or says until when the site is `Held`; a delivery held back
 is no attempt and burns no retry.
 
-Learns which sites are behind a domain, so that the queue can leave alone what could not go anyway
-(`sender.places.Sites`): several where mail takes several routes or goes from several addresses of
-ours, and then the domain waits only while all of them do.  Everything is in the memory of one
-process and bounded: what was used longest ago is forgotten first.  What it may use of each site it
-is told by `hold`, where several nodes share (`sender.pacing_leases`).  Use within one event loop,
-except as `Sites`.
+Learns which sites are behind a domain (`sender.behind`), so that the queue can leave alone what
+could not go anyway (`sender.places.Sites`): where there are several, the domain waits only while
+all of them do.  Everything is in the memory of one process and bounded: what was used longest ago
+is forgotten first.  What it may use of each site it is told by `hold`, where several nodes share
+(`sender.pacing_leases`).  Use within one event loop, except as `Sites`.
 """
 
 from __future__ import annotations
@@ -22,13 +21,13 @@ from dataclasses import replace
 from itertools import islice
 from math import isinf
 from types import TracebackType
-from typing import Any
 
 from analysis.hint import wait_hint
 from analysis.providers import OTHER
 from analysis.reply import Reply
 from analysis.verdict import Category, Verdict
 from sender.allowances import Allowance, Allowances
+from sender.behind import MOST_DOMAINS, Behind, make_room, sites_in
 from sender.heard import Heard, heard
 from sender.pacing_shares import ALL, Cut, Holding, Share, Wanted
 from sender.places import Held
@@ -37,9 +36,6 @@ from sender.smtp import Route
 from sender.throttle import Throttle
 
 MOST_SITES = 10_000
-MOST_DOMAINS = 50_000
-MOST_WAYS = 8
-"""Of one domain that are remembered: routes and addresses of ours, those used last."""
 MOST_SHARED = 1_000
 """Sites, used last, that other nodes are told of."""
 PATIENCE = 5.0
@@ -114,9 +110,8 @@ class Pacing:
         self._clock = clock
         self._chance = chance
         self._most_sites = most_sites
-        self._most_domains = most_domains
         self._sites: dict[str, Site] = {}  # used longest ago first
-        self._ways_to: dict[str, dict[_Way, str]] = {}  # domain to the site behind each way
+        self._behind = Behind(most_domains)
         self._eased: dict[str, float] = {}  # provider to what is left of its allowance
         self._holding, self._held_until = ALL, float("inf")
         self._cuts: Mapping[str, Cut] = {}  # what other nodes were told lately
@@ -156,14 +151,11 @@ class Pacing:
 
     def site_of(self, domain: str) -> str | None:
         """The site behind a domain, or several in one name."""
-        ways = self._ways_to.get(domain)
-        if ways is None:
-            return None
-        return next(iter(ways.values())) if len(ways) == 1 else _AND.join(sorted(ways.values()))
+        return self._behind.site_of(domain)
 
     def share(self, site: str, now: float) -> int | Held:
         """As many may await their turn as may talk: a free turn is then taken at once."""
-        shares = [self._share(name, now) for name in site.split(_AND)]
+        shares = [self._share(name, now) for name in sites_in(site)]
         open_ = [share for share in shares if not isinstance(share, Held)]
         if open_:
             return sum(open_)
@@ -279,7 +271,7 @@ class Pacing:
         key = _key(route, allowance)
         site = self._sites.pop(key, None)
         if site is None:
-            _bound(self._sites, self._most_sites)
+            make_room(self._sites, self._most_sites)
             shown = route.domain or route.site if provider == OTHER else provider
             if route.source_address:
                 shown = f"{shown} (from {route.source_address})"
@@ -288,17 +280,8 @@ class Pacing:
             if (cut := self._cuts.get(key)) is not None:
                 site.told(self._clock(), cut)
         self._sites[key] = site  # last: used just now
-        self._learn(domain, route, key)
+        self._behind.learn(domain, route, key)
         return site, key
-
-    def _learn(self, domain: str, route: Route, key: str) -> None:
-        ways = dict(self._ways_to.pop(domain, {}))  # a copy: other threads read the old one
-        way = (route.site if route.by_relay else "", route.source_address)
-        ways.pop(way, None)
-        _bound(ways, MOST_WAYS)
-        ways[way] = key
-        _bound(self._ways_to, self._most_domains)
-        self._ways_to[domain] = ways
 
 
 def _key(route: Route, allowance: Allowance) -> str:
@@ -313,12 +296,4 @@ def _key(route: Route, allowance: Allowance) -> str:
 
 
 _SILENCE = Category.NETWORK
-_AND = "\n"
 _UNSHARED = "the database is asked how much of each site this node may use"
-_Way = tuple[str, str | None]
-"""A relay's site, or none for the domain's own exchangers; the address of ours."""
-
-
-def _bound(entries: dict[Any, Any], most: int) -> None:
-    if len(entries) >= most:
-        del entries[next(iter(entries))]
