@@ -2,7 +2,8 @@
 
 Identity of a report: organisation, report id, domains; not the mail, which a receiver may send to
 two of our addresses or again.  A report that `analysis.alignment` finds worth nothing changes
-nothing but the note on its raw mail.  A source that is not ours is announced once a day.
+nothing but the note on its raw mail; one that nobody signed gives way (`aggregate_precedence`), and
+is only listed where signatures are `required`.  A source that is not ours is announced once a day.
 """
 
 from __future__ import annotations
@@ -10,15 +11,17 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
 
 from analysis.aggregate import Aggregate, DmarcAggregate, DmarcRow, TlsAggregate
+from analysis.aggregate_precedence import Claimed, counts, hold
 from analysis.alignment import DAY, Ours, Proof, worth
-from analysis.events import announce, event
-from analysis.facts import Arrival
+from analysis.dmarc_sources import known_sources, note_sources
+from analysis.facts import Arrival, Kind
 from analysis.schema import (
     aggregate_reports,
     dmarc_rows,
@@ -26,16 +29,21 @@ from analysis.schema import (
     raw_inbound,
     tls_rows,
 )
-from analysis.store import IN_LIMIT, chunks, insert_once, upsert
+from analysis.store import IN_LIMIT, chunks, insert_once
 
 PURPOSES = frozenset({"dmarc", "tls", "postmaster"})
 """Addresses of ours at which reports count."""
 MOST_REPORTS = 5_000
 """Counted in a day (UTC): the world has fewer reporters, and anybody can make up more."""
-KNOWN_FOR = 90 * DAY
-"""A source that sent our mail is taken for ours so long; addresses change hands."""
-MOST_ANNOUNCED = 20
-"""Unknown sources told of for one report, the busiest: a forged report floods nobody."""
+
+
+class Standing(StrEnum):
+    """What a report came to."""
+
+    COUNTED = "counted"  # signed by who reports
+    UNSIGNED = "unsigned"  # counted all the same
+    LEFT_OUT = "left_out"  # listed, not counted
+    REFUSED = "refused"  # it is about nothing of ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +52,7 @@ class Noted:
 
     raw_id: str
     refused: str = ""  # why it counts for nothing
+    standing: Standing = Standing.COUNTED
     messages: Mapping[tuple[str, str], int] = field(default_factory=dict)  # outcome, ours|unknown
     sessions: Mapping[str, int] = field(default_factory=dict)  # by result
     unknown: int = 0  # sources announced
@@ -57,6 +66,12 @@ class AggregateLedger:
     ours: Callable[[], Ours]
     new_id: Callable[[], str]
     heard: Callable[[Noted], None]
+    required: frozenset[Kind] = frozenset()
+
+    def hold(self, tx: Connection, arrivals: Sequence[Arrival]) -> None:
+        """Before the first lock of a transaction in which these are entered."""
+        if any(one.purpose in PURPOSES and one.reading.aggregate is not None for one in arrivals):
+            hold(tx)
 
     def enter(self, tx: Connection, arrivals: Sequence[Arrival], now: float) -> list[Noted]:
         """Count the reports among `arrivals`; a second copy of one gives nothing."""
@@ -66,18 +81,30 @@ class AggregateLedger:
     def _enter(self, tx: Connection, arrival: Arrival, now: float) -> Noted | None:
         if arrival.reading.aggregate is None:
             return None
+        reading = arrival.reading
         report = worth(arrival.reading.aggregate, self.ours(), now)
-        if not isinstance(report, str) and _full(tx, now):
+        if not isinstance(report, str) and _full(tx, now, signed=bool(reading.signed_by)):
             report = f"more than {MOST_REPORTS} reports came today"
         if isinstance(report, str):
             _note(tx, arrival, report)
-            return Noted(arrival.raw_id, refused=report)
-        row = _report_row(report, arrival, self.new_id())
+            return Noted(arrival.raw_id, refused=report, standing=Standing.REFUSED)
+        claimed = Claimed.of(report.origin, reading.signing.reporter, reading.signed_by)
+        row = _report_row(report, arrival, claimed, self.new_id())
+        row["counted"] = self._counts(tx, reading.kind, claimed)
         if not insert_once(tx, aggregate_reports, [row], returning="id"):
             return None
+        if not row["counted"]:
+            return Noted(arrival.raw_id, standing=Standing.LEFT_OUT)
         if isinstance(report, TlsAggregate):
-            return self._tls(tx, report, row["id"], arrival)
-        return self._dmarc(tx, report, row["id"], arrival, now)
+            noted = self._tls(tx, report, row["id"], arrival)
+        else:
+            noted = self._dmarc(tx, report, row["id"], arrival, now)
+        return noted if claimed.signed_by else replace(noted, standing=Standing.UNSIGNED)
+
+    def _counts(self, tx: Connection, kind: Kind, claimed: Claimed) -> bool:
+        if not claimed.signed_by and kind in self.required:
+            return False
+        return counts(tx, kind, claimed)
 
     def _tls(self, tx: Connection, report: TlsAggregate, key: str, arrival: Arrival) -> Noted:
         sessions: Counter[str] = Counter()
@@ -104,7 +131,7 @@ class AggregateLedger:
     def _dmarc(
         self, tx: Connection, report: DmarcAggregate, key: str, arrival: Arrival, now: float
     ) -> Noted:
-        known = _known(tx, sorted({row.source for row in report.rows}), now)
+        known = known_sources(tx, sorted({row.source for row in report.rows}), now)
         ours = self.ours()
         judged = [(row, ours.proof_of(row, known)) for row in report.rows]
         messages: Counter[tuple[str, str]] = Counter()
@@ -112,9 +139,8 @@ class AggregateLedger:
             messages[row.outcome.value, "ours" if proof else "unknown"] += row.messages
         rows = [_dmarc_row(report, key, number, *each) for number, each in enumerate(judged)]
         _insert(tx, dmarc_rows, rows)
-        return Noted(
-            arrival.raw_id, messages=messages, unknown=_note_sources(tx, report, judged, now)
-        )
+        unknown = note_sources(tx, report, judged, arrival.reading.signed_by, now)
+        return Noted(arrival.raw_id, messages=messages, unknown=unknown)
 
 
 def forget(tx: Connection, before: float, most: int) -> int:
@@ -132,9 +158,11 @@ def forget(tx: Connection, before: float, most: int) -> int:
     return len(ids) + max(0, gone.rowcount)
 
 
-def _full(tx: Connection, now: float) -> bool:
+def _full(tx: Connection, now: float, *, signed: bool) -> bool:
+    """Whether as many came today as may: unsigned ones keep no signed one out."""
     today = aggregate_reports.c.received_at >= now // DAY * DAY
-    counted = select(func.count()).select_from(aggregate_reports).where(today)
+    alike = (func.coalesce(aggregate_reports.c.signed_by, "") != "") == signed
+    counted = select(func.count()).select_from(aggregate_reports).where(today, alike)
     return bool(tx.execute(counted).scalar_one() >= MOST_REPORTS)
 
 
@@ -146,7 +174,7 @@ def _note(tx: Connection, arrival: Arrival, why: str) -> None:
     )
 
 
-def _report_row(report: Aggregate, arrival: Arrival, key: str) -> dict[str, Any]:
+def _report_row(report: Aggregate, arrival: Arrival, claimed: Claimed, key: str) -> dict[str, Any]:
     origin = report.origin
     if isinstance(report, DmarcAggregate):
         domains, policy = [report.domain], report.policy
@@ -156,6 +184,8 @@ def _report_row(report: Aggregate, arrival: Arrival, key: str) -> dict[str, Any]
         total = sum(row.sessions for row in report.rows)
     kind = arrival.reading.kind.value
     names = [kind, origin.organisation.casefold(), origin.report_id, *domains]
+    if claimed.signed_by:  # nobody else takes its place beforehand
+        names.append(f"signed by {claimed.signed_by}")
     return {
         "id": key,
         "raw_id": arrival.raw_id,
@@ -170,6 +200,8 @@ def _report_row(report: Aggregate, arrival: Arrival, key: str) -> dict[str, Any]
         "begin_at": origin.begin,
         "end_at": origin.end,
         "total": total,
+        "reporter": claimed.reporter,
+        "signed_by": claimed.signed_by,
     }
 
 
@@ -197,99 +229,3 @@ def _dmarc_row(
 def _insert(tx: Connection, table: Any, rows: list[dict[str, Any]]) -> None:
     if rows:
         tx.execute(insert(table), rows)
-
-
-def _known(tx: Connection, sources: list[str], now: float) -> set[str]:
-    """Those of `sources` that have sent mail under our return path lately."""
-    known: set[str] = set()
-    for chunk in chunks(sources, IN_LIMIT):
-        known |= set(
-            tx.execute(
-                select(dmarc_sources.c.source).where(
-                    dmarc_sources.c.source.in_(chunk),
-                    dmarc_sources.c.ours,
-                    dmarc_sources.c.last_at > now - KNOWN_FOR,
-                )
-            ).scalars()
-        )
-    return known
-
-
-def _note_sources(
-    tx: Connection, report: DmarcAggregate, judged: Sequence[tuple[DmarcRow, Proof]], now: float
-) -> int:
-    """Remember every source; announce those that are unknown and were not announced today."""
-    end, today = report.origin.end, int(now // DAY)
-    lasting = {row.source for row, proof in judged if proof in (Proof.SETTINGS, Proof.SPF)}
-    counts = Counter[str]()
-    for row, proof in judged:
-        counts[row.source] += 0 if proof else row.messages
-    before = _locked(tx, sorted(counts), end)
-    fresh = [
-        source
-        for source, messages in counts.most_common()
-        if messages and not before[source].ours and before[source].announced_day != today
-    ][:MOST_ANNOUNCED]
-    upsert(
-        tx,
-        dmarc_sources,
-        [
-            {
-                "source": source,
-                "ours": row.ours or source in lasting,
-                "first_at": min(row.first_at, end),
-                "last_at": max(row.last_at, end),
-                "unknown_at": max(row.unknown_at or 0.0, end) if counts[source] else row.unknown_at,
-                "announced_day": today if source in fresh else row.announced_day,
-            }
-            for source, row in before.items()
-        ],
-        keys=("source",),
-    )
-    announce(tx, [_told(report, source, counts[source], judged, now) for source in fresh])
-    return len(fresh)
-
-
-def _locked(tx: Connection, sources: list[str], at: float) -> dict[str, Any]:
-    """The row of each source, new where there was none, held until the end of `tx`."""
-    new = {
-        "ours": False,
-        "first_at": at,
-        "last_at": at,
-        "unknown_at": None,
-        "announced_day": None,
-    }
-    insert_once(tx, dmarc_sources, [{"source": source, **new} for source in sources])
-    found: dict[str, Any] = {}
-    for chunk in chunks(sources, IN_LIMIT):
-        rows = tx.execute(
-            select(dmarc_sources)
-            .where(dmarc_sources.c.source.in_(chunk))
-            .order_by(dmarc_sources.c.source)
-            .with_for_update()
-        )
-        found |= {row.source: row for row in rows}
-    return found
-
-
-def _told(
-    report: DmarcAggregate,
-    source: str,
-    messages: int,
-    judged: Sequence[tuple[DmarcRow, Proof]],
-    now: float,
-) -> dict[str, Any]:
-    rows = [row for row, proof in judged if row.source == source and not proof]
-    return event(
-        "dmarc.unknown_source",
-        at=now,
-        data={
-            "source": source,
-            "domain": report.domain,
-            "header_from": sorted({row.header_from for row in rows})[:5],
-            "messages": messages,
-            "outcomes": sorted({row.outcome.value for row in rows}),
-            "dispositions": sorted({row.disposition for row in rows}),
-            "reported_by": report.origin.organisation,
-        },
-    )

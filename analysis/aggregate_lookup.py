@@ -1,6 +1,7 @@
 """What aggregate reports say, added up: alignment by source, TLS by policy, who uses our domain.
 
-Plain sums of the rows in a span; a row belongs to the time its report ends.  Ratios come with what
+Plain sums of the rows in a span; a row belongs to the time its report ends.  A report that is left
+out (`analysis.aggregate_precedence`) has no rows.  Ratios come with what
 they are of, and are None of nothing.
 """
 
@@ -29,6 +30,7 @@ _MOST_NAMES = 5
 
 _d, _t, _a = dmarc_rows.c, tls_rows.c, aggregate_reports.c
 _UNKNOWN = _d.proof == Proof.NONE.value
+_SIGNED = func.coalesce(_a.signed_by, "") != ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +71,19 @@ def dmarc_summary(tx: Connection, span: Span) -> Json:
     reports = tx.execute(select(func.count(_d.report_id.distinct())).where(where)).scalar_one()
     return {
         "reports": int(reports),
+        **_standings(tx, span),
         "all": alignment(both),
         "ours": alignment(counts[False]),
         "unknown": alignment(counts[True]),
     }
+
+
+def _standings(tx: Connection, span: Span) -> Json:
+    """Reports that nobody signed and count all the same, and those that are left out."""
+    of_dmarc = _a.kind == Kind.DMARC_AGGREGATE.value, span.of(_a.end_at, _a.domain)
+    by = select(_a.counted, func.count()).where(*of_dmarc, ~_SIGNED).group_by(_a.counted)
+    counted = {bool(row[0]): int(row[1]) for row in tx.execute(by)}
+    return {"unsigned_reports": counted.get(True, 0), "left_out_reports": counted.get(False, 0)}
 
 
 def alignment(outcomes: dict[str, int]) -> Json:
@@ -144,11 +155,16 @@ def _source(row: Any) -> Json:
 def _names(tx: Connection, span: Span, sources: Sequence[str]) -> dict[str, Json]:
     """From which domains unknown sources write, who says so, and what became of the mail."""
     found: dict[str, dict[str, set[str]]] = {
-        source: {"header_from": set(), "reported_by": set(), "dispositions": set()}
+        source: {
+            "header_from": set(),
+            "reported_by": set(),
+            "signed_by": set(),
+            "dispositions": set(),
+        }
         for source in sources
     }
     rows = tx.execute(
-        select(_d.source, _d.header_from, _d.disposition, _a.organisation)
+        select(_d.source, _d.header_from, _d.disposition, _a.organisation, _a.signed_by)
         .join(aggregate_reports, _a.id == _d.report_id)
         .where(
             span.of(_d.day_at, _d.header_from),
@@ -158,10 +174,11 @@ def _names(tx: Connection, span: Span, sources: Sequence[str]) -> dict[str, Json
         .distinct()
         .limit(5_000)
     )
-    for source, header_from, disposition, organisation in rows:
+    for source, header_from, disposition, organisation, signed_by in rows:
         found[source]["header_from"].add(header_from)
         found[source]["dispositions"].add(disposition)
         found[source]["reported_by"].add(organisation)
+        found[source]["signed_by"] |= {signed_by} if signed_by else set()
     return {
         source: {name: sorted(values)[:_MOST_NAMES] for name, values in names.items()}
         for source, names in found.items()
@@ -238,6 +255,8 @@ def reports_page(
             "end": iso(row.end_at),
             "received": iso(row.received_at),
             "total": int(row.total),
+            "signed_by": row.signed_by or None,
+            "counted": bool(row.counted),
         }
         for row in tx.execute(query)
     ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from analysis.aggregate import TLS_RESULTS, Outcome
-from analysis.aggregate_ledger import Noted
+from analysis.aggregate_ledger import Noted, Standing
 
 SOURCES = ("ours", "unknown")
 
@@ -30,7 +30,8 @@ class AggregateMetrics:
         )
         self.reports = Counter(
             "carom_aggregate_reports",
-            "DMARC and TLS reports read: counted, or not because they are about nothing of ours",
+            "DMARC and TLS reports read: counted, signed by who reports or unsigned; left out for"
+            " want of a signature; refused since they are about nothing of ours",
             ("result",),
             registry=registry,
         )
@@ -44,12 +45,12 @@ class AggregateMetrics:
                 self.messages.labels(outcome.value, source)
         for result in TLS_RESULTS:
             self.sessions.labels(result)
-        for result in ("counted", "refused"):
-            self.reports.labels(result)
+        for standing in Standing:
+            self.reports.labels(standing.value)
 
     def heard(self, noted: Noted) -> None:
         """Count one report that is new."""
-        self.reports.labels("refused" if noted.refused else "counted").inc()
+        self.reports.labels(noted.standing.value).inc()
         for (outcome, source), messages in noted.messages.items():
             self.messages.labels(outcome, source).inc(messages)
         for result, sessions in noted.sessions.items():

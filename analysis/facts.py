@@ -42,6 +42,27 @@ class ReportedRecipient:
 
 
 @dataclass(frozen=True, slots=True)
+class Signature:
+    """A DKIM signature (RFC 6376) that fits the mail; whether its domain's key made it is open."""
+
+    domain: str  # d=, lower-case A-labels
+    selector: str  # s=
+    algorithm: str  # rsa-sha256 | ed25519-sha256
+    strict: bool  # i= names the very domain, not one below it
+    expires: float | None  # x=, Unix seconds
+    digest: bytes  # SHA-256 of the signed header
+    value: bytes  # b=
+
+
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """Who a report says it is from, and what may prove it."""
+
+    reporter: str = ""  # domain of From, or the submitter of a TLS report; '' where it is not clear
+    signatures: tuple[Signature, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     kind: Kind
     recipients: tuple[ReportedRecipient, ...] = ()
@@ -52,6 +73,8 @@ class Reading:
     error: str | None = None  # what could not be read, for people
     extra: dict[str, str] = field(default_factory=dict)  # ARF: source_ip, arrival_date, ...
     aggregate: Aggregate | None = None  # of a DMARC or TLS report, where it could be read
+    signing: Signing = Signing()  # of the same
+    signed_by: str = ""  # the reporter's organisational domain, where a signature of it holds
 
 
 @dataclass(frozen=True, slots=True)

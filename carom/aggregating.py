@@ -8,14 +8,19 @@ from functools import cache, partial
 import structlog
 
 from analysis.address import AddressError, parse_mailbox
-from analysis.aggregate_ledger import AggregateLedger, Noted
+from analysis.aggregate_ledger import AggregateLedger, Noted, Standing
 from analysis.alignment import Ours
 from analysis.duties import Duty
+from analysis.facts import Kind
 from analysis.metrics import Metrics
 from analysis.organisation import organisational_domain
 from carom.engine import Engine
 from carom.errors import SettingsError
 from carom.settings import Settings
+from carom.settings.reports import Signed
+from ingest.authenticity import Authenticity
+from sender.doctor.asking import texts
+from sender.resolver import Resolver, Trouble
 from sender.tls_report_file import Reporter
 from sender.tls_report_post import ReportPost
 from sender.tls_reporting import EVERY, TlsReporting
@@ -30,10 +35,27 @@ def ledger(settings: Settings, metrics: Metrics, new_id: Callable[[], str]) -> A
         metrics.aggregates.heard(noted)
         if noted.refused:
             log.warning("an aggregate report was not counted", raw=noted.raw_id, why=noted.refused)
+        elif noted.standing is Standing.LEFT_OUT:
+            log.info("an aggregate report was left out: nobody signed it", raw=noted.raw_id)
         if noted.unknown:
             log.info("unknown sources use our domain", raw=noted.raw_id, sources=noted.unknown)
 
-    return AggregateLedger(cache(partial(ours, settings)), new_id, heard)
+    wanted = {Kind.DMARC_AGGREGATE: settings.dmarc.signed, Kind.TLS_RPT: settings.tlsrpt.signed}
+    required = frozenset(kind for kind, signed in wanted.items() if signed is Signed.REQUIRE)
+    return AggregateLedger(cache(partial(ours, settings)), new_id, heard, required)
+
+
+def authenticity(resolver: Resolver) -> Authenticity:
+    """What asks for the keys of those who report."""
+
+    async def ask(name: str) -> list[str] | None:
+        try:
+            answer = await resolver.ask(name, "TXT")
+        except ValueError:  # too long for a name
+            return []
+        return None if isinstance(answer, Trouble) else texts(answer)
+
+    return Authenticity(ask)
 
 
 def ours(settings: Settings) -> Ours:

@@ -116,6 +116,7 @@ async def build(
         new_id=new_id,
         observer=counting,
         aggregates=aggregating.ledger(settings, metrics, new_id),
+        authenticity=aggregating.authenticity(resolver),
     )
     pressure = Pressure(store, settings.intake.limits(), clock, counting, free=free_space(store))
     intake = Intake(

@@ -12,9 +12,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from analysis.facts import Kind, Reading
+from analysis.facts import Kind, Reading, Signing
 from ingest import dmarc, tlsrpt
 from ingest.containers import Unpackable, unpack
+from ingest.dkim import signatures
 from ingest.mime import Mail, Part
 
 MOST_PARTS = 20
@@ -24,6 +25,12 @@ _PACKED = ("zip", "xml", "octet-stream", "compress")
 # RFC 7489 section 7.2.1.1, which RFC 8460 section 5.1 follows
 _NAME = re.compile(r"[^!\s]{3,255}![^!\s]{3,255}!\d{9,11}!\d{9,11}", re.ASCII)
 _SUBJECT = re.compile(r"report[ _]domain:.{1,300}submitter:", re.IGNORECASE | re.DOTALL)
+_HOST = re.compile(r"([a-z0-9_.-]{1,253})", re.ASCII | re.IGNORECASE)
+# one address, with a name before it or a comment behind it
+_AUTHOR = re.compile(
+    rf"(?:[^<>]{{0,500}}<)?[^<>@\s\"]{{1,100}}@{_HOST.pattern}>?(?:\s{{1,5}}\([^()<>@]{{0,200}}\))?",
+    re.ASCII | re.IGNORECASE,
+)
 _READERS = {Kind.DMARC_AGGREGATE: dmarc, Kind.TLS_RPT: tlsrpt}
 
 
@@ -61,6 +68,15 @@ def read_aggregate(kind: Kind, mail: Mail) -> Reading:
         except (dmarc.Unreadable, tlsrpt.Unreadable) as error:
             trouble = str(error)
     return Reading(kind, error=trouble)
+
+
+def signing_of(kind: Kind, mail: Mail, raw: bytes) -> Signing:
+    """Who reports, and the signatures that may prove it (RFC 8460 section 5.3, RFC 7489 section
+    7.2.1.1)."""
+    submitter = _HOST.fullmatch(mail.headers.get("tls-report-submitter"))
+    author = _AUTHOR.fullmatch(mail.headers.get("from")[:1_000])
+    found = (kind is Kind.TLS_RPT and submitter) or author
+    return Signing(found[1].lower().rstrip("."), signatures(raw)) if found else Signing()
 
 
 def _kind_by_plain_file(mail: Mail) -> Kind | None:

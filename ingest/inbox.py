@@ -126,6 +126,15 @@ def give_back(tx: Connection, nodes: Collection[str]) -> None:
     )
 
 
+def postpone(tx: Connection, raw_id: str, until: float) -> None:
+    """Leave a message unread until then; that is no try that failed."""
+    tx.execute(
+        update(raw_inbound)
+        .where(raw_inbound.c.id == raw_id, raw_inbound.c.state == "new")
+        .values(lease_until=until, node=None, tries=raw_inbound.c.tries - 1)
+    )
+
+
 def put_aside(tx: Connection, raw_id: str, error: str) -> None:
     """Keep a message that could not be read, with the reason, out of the readers' way."""
     tx.execute(

@@ -19,7 +19,7 @@ from analysis.facts import Kind, Reading, ReportedRecipient
 from analysis.reply import clean
 from analysis.rulebook import Rulebook
 from ingest import addresses, autoreply, dialects, dsn
-from ingest.aggregates import kind_by_outside, read_aggregate
+from ingest.aggregates import kind_by_outside, read_aggregate, signing_of
 from ingest.arf import read_complaint
 from ingest.finding import Finding, judge, reply_in
 from ingest.listing import Trust
@@ -56,6 +56,8 @@ def read_mail(raw: bytes, rulebook: Rulebook) -> Reading:
     try:
         reading = _read(mail, rulebook)
         error = "; ".join((*mail.defects, *filter(None, (reading.error,)))) or None
+        if reading.aggregate is not None:
+            reading = replace(reading, signing=signing_of(reading.kind, mail, raw))
         return replace(reading, token=_token(mail, raw), error=error)
     except MemoryError:
         raise  # says nothing of the message that a reader with more room would say

@@ -16,11 +16,12 @@ import structlog
 from sqlalchemy import Connection
 
 from analysis import ledger, suppression
-from analysis.aggregate_ledger import AggregateLedger, Noted
+from analysis.aggregate_ledger import PURPOSES, AggregateLedger, Noted
 from analysis.facts import Arrival, Kind, Reading
 from analysis.ledger import Entered, Recorded
 from analysis.store import Store, StoreUnavailable
 from ingest import inbox
+from ingest.authenticity import LATER, Authenticity, ask_again
 from ingest.inbox import Raw
 from ingest.reading_desk import Unreadable
 from ingest.reading_room import NoDesk
@@ -35,6 +36,16 @@ class Pace:
     batch: int = 50
     poll: float = 0.5
     lease: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """It is read again then: the DNS could not say who signed it."""
+
+    until: float
+
+
+Answer = Reading | Unreadable | Postponed
 
 
 class Observer(Protocol):
@@ -60,12 +71,13 @@ class Reader:
         new_id: Callable[[], str],
         observer: Observer,
         aggregates: AggregateLedger | None = None,
+        authenticity: Authenticity | None = None,
     ) -> None:
         """`read` parses messages, off the event loop, and raises nothing but `NoDesk`, which may
         pass; what has no reading is put aside.  `owner_of` gives the delivery that a VERP
         local part found inside a mail was issued for, or None if it is not genuine; `gone` says
         of another node's name that it surely runs no more; `aggregates` takes DMARC and TLS
-        reports."""
+        reports, `authenticity` says who signed them, without which nobody did."""
         self._store = store
         self._read = read
         self._owner_of = owner_of
@@ -77,10 +89,11 @@ class Reader:
         self._new_id = new_id
         self._observer = observer
         self._aggregates = aggregates
+        self._authenticity = authenticity
         self._awake = asyncio.Event()
         self._unfinished = True  # another start on this machine may have died in the middle
         self._claimed: list[Raw] = []  # not read yet
-        self._in_hand: list[tuple[Raw, Reading | Unreadable]] = []  # read, and not entered yet
+        self._in_hand: list[tuple[Raw, Answer]] = []  # read, and not entered yet
 
     def wake(self) -> None:
         """Something was stored: look now rather than at the next poll."""
@@ -92,6 +105,8 @@ class Reader:
             self._awake.clear()
             if not await self.round():
                 await self._rest()
+        if self._authenticity is not None:
+            await self._authenticity.close()
 
     async def round(self) -> int:
         """Read one batch; returns how many messages it held.
@@ -114,7 +129,7 @@ class Reader:
         self._in_hand = []
         return count
 
-    async def _next(self) -> list[tuple[Raw, Reading | Unreadable]]:
+    async def _next(self) -> list[tuple[Raw, Answer]]:
         """The next batch, read; first of all what this node began and did not finish."""
         if self._unfinished:
             await self._store.write(self._give_back)
@@ -123,11 +138,33 @@ class Reader:
             self._claimed = await self._claim()
         contents = [raw.content for raw in self._claimed]
         answers = await asyncio.to_thread(self._read, contents) if contents else []
-        raws, self._claimed = self._claimed, []
-        return [
+        pairs: list[tuple[Raw, Answer]] = [
             (raw, answer if isinstance(answer, Unreadable) else meant(raw, answer))
-            for raw, answer in zip(raws, answers, strict=True)
+            for raw, answer in zip(self._claimed, answers, strict=True)
         ]
+        pairs = await self._proven(pairs)
+        self._claimed = []
+        return pairs
+
+    async def _proven(self, pairs: list[tuple[Raw, Answer]]) -> list[tuple[Raw, Answer]]:
+        """The same, with who signed each aggregate report; or when it is asked again."""
+        doubtful = [
+            (at, raw, answer)
+            for at, (raw, answer) in enumerate(pairs)
+            if isinstance(answer, Reading) and answer.signing.signatures and raw.purpose in PURPOSES
+        ]
+        if not doubtful or self._authenticity is None:
+            return pairs
+        signers = await self._authenticity.signers(
+            [(reading, raw.received_at) for _, raw, reading in doubtful]
+        )
+        proven = list(pairs)
+        for (at, raw, reading), signer in zip(doubtful, signers, strict=True):
+            if signer is not LATER:
+                proven[at] = raw, replace(reading, signed_by=signer)
+            elif until := ask_again(raw.received_at, self._clock()):
+                proven[at] = raw, Postponed(until)
+        return proven
 
     async def _claim(self) -> list[Raw]:
         now, pace = self._clock(), self._pace
@@ -139,7 +176,7 @@ class Reader:
         dead = {node for node in inbox.holders(tx) if self._gone(node)}
         inbox.give_back(tx, {self._node, *dead})
 
-    async def _enter(self, pairs: list[tuple[Raw, Reading | Unreadable]]) -> None:
+    async def _enter(self, pairs: list[tuple[Raw, Answer]]) -> None:
         """Enter a batch together; if that fails, one by one, putting the culprit aside."""
         if not pairs:
             return
@@ -159,7 +196,7 @@ class Reader:
         for raw, answer in pairs:
             if isinstance(answer, Unreadable):
                 log.error("a report was put aside", raw=raw.id, error=answer.why)
-            elif raw.id not in entered.waiting:
+            elif isinstance(answer, Reading) and raw.id not in entered.waiting:
                 self._observer.read(answer.kind)
         for fact in entered.facts:
             self._observer.reported(fact)
@@ -168,17 +205,21 @@ class Reader:
                 self._aggregates.heard(report)
 
     def _enter_all(
-        self, tx: Connection, pairs: Sequence[tuple[Raw, Reading | Unreadable]]
+        self, tx: Connection, pairs: Sequence[tuple[Raw, Answer]]
     ) -> tuple[Entered, list[Noted]]:
         arrivals: list[Arrival] = []
         for raw, answer in pairs:
             if isinstance(answer, Unreadable):
                 inbox.put_aside(tx, raw.id, answer.why)
+            elif isinstance(answer, Postponed):
+                inbox.postpone(tx, raw.id, answer.until)
             else:
                 arrivals.append(arrival(tx, raw, answer, self._owner_of))
         now = self._clock()
-        entered = ledger.enter_all(tx, arrivals, now=now, limits=self._limits, new_id=self._new_id)
         ours = self._aggregates
+        if ours is not None:
+            ours.hold(tx, arrivals)
+        entered = ledger.enter_all(tx, arrivals, now=now, limits=self._limits, new_id=self._new_id)
         return entered, [] if ours is None else ours.enter(tx, arrivals, now)
 
     async def _rest(self) -> None:

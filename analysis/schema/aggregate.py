@@ -13,6 +13,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    true,
 )
 
 from analysis.schema.columns import Json, Ulid, metadata
@@ -32,7 +33,10 @@ aggregate_reports = Table(
     Column("policy", String(16), nullable=False),  # p= of DMARC
     Column("begin_at", Double, nullable=False),
     Column("end_at", Double, nullable=False),
-    Column("total", BigInteger, nullable=False),  # messages or sessions that were counted
+    Column("total", BigInteger, nullable=False),  # messages or sessions that it tells of
+    Column("reporter", String(255)),  # organisational domain of the mail's author
+    Column("signed_by", String(255)),  # the same, where a signature proves it; empty: none does
+    Column("counted", Boolean, nullable=False, server_default=true()),  # else it has no rows
     Index("uq_aggregate_reports_identity", "identity", unique=True),
     Index("ix_aggregate_reports_kind_end", "kind", "end_at"),
     Index("ix_aggregate_reports_received", "received_at"),

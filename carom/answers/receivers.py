@@ -166,6 +166,7 @@ class MailSource(Alignment):
 class UnknownSender(MailSource):
     header_from: list[str]
     reported_by: list[str]
+    signed_by: list[str]  # who of them signed; empty: nobody vouches for it
     dispositions: list[str]
 
 
@@ -178,6 +179,8 @@ class Spanned(Shape):
 
 class Dmarc(Spanned):
     reports: int
+    unsigned_reports: int  # of these
+    left_out_reports: int  # beside these
     all: Alignment
     ours: Alignment
     unknown: Alignment
@@ -216,6 +219,8 @@ class TlsReport(Shape):
     end: Time
     received: Time
     total: int
+    signed_by: str | None
+    counted: bool
 
 
 class TlsReports(Sessions, Spanned):

@@ -16,7 +16,7 @@ from carom.settings.listeners import Api, Ingest, Submission
 from carom.settings.placement import Placement
 from carom.settings.privacy import Privacy
 from carom.settings.report import Report
-from carom.settings.reports import Dmarc
+from carom.settings.reports import Dmarc, Tlsrpt
 from carom.settings.reputation import Reputation
 from carom.settings.sending import (
     Dkim,
@@ -45,6 +45,7 @@ class Settings(Section):
     dkim: Dkim = key(Dkim(), "Signatures.")
     reputation: Reputation = key(Reputation(), "What receivers think of us.")
     dmarc: Dmarc = key(Dmarc(), "What receivers report of our domains.")
+    tlsrpt: Tlsrpt = key(Tlsrpt(), "What senders report of TLS with our listener.")
     tokens: Tokens = key(Tokens(), "What proves that a return path is ours.")
     streams: dict[StreamName, Stream] = key({}, "Kinds of mail that are kept and counted apart.")
     templates: Templates = key(Templates(), "How stored templates are rendered.")

@@ -133,9 +133,10 @@ _REPORTS = Row(
         ),
         Panel(
             title="Do reports come?",
-            description="DMARC and TLS reports read in a day: counted, or refused because they "
-            "are about nothing of ours. Most receivers send one a day; none at all means that rua "
-            "or our MX is wrong.",
+            description="DMARC and TLS reports read in a day: counted, signed by who reports or "
+            "unsigned; left out for want of a signature; refused because they are about nothing of "
+            "ours. Many unsigned ones at once are somebody's who makes them up. Most receivers "
+            "send one a day; none at all means that rua or our MX is wrong.",
             queries=[Query(over_a_day("carom_aggregate_reports_total", "result"), "{{result}}")],
             unit="short",
         ),

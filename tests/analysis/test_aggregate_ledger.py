@@ -9,7 +9,7 @@ import pytest
 
 from analysis import aggregate_ledger
 from analysis.aggregate import SUCCESS, Aggregate, DmarcAggregate, TlsRow
-from analysis.aggregate_ledger import MOST_ANNOUNCED, AggregateLedger, Noted
+from analysis.aggregate_ledger import AggregateLedger, Noted
 from analysis.aggregate_lookup import (
     Span,
     dmarc_sources_page,
@@ -20,7 +20,8 @@ from analysis.aggregate_lookup import (
     unknown_sources,
 )
 from analysis.alignment import DAY
-from analysis.facts import Arrival, Kind, Reading
+from analysis.dmarc_sources import MOST_ANNOUNCED
+from analysis.facts import Arrival, Kind, Reading, Signing
 from analysis.schema import aggregate_reports, dmarc_rows, dmarc_sources, events, tls_rows
 from analysis.store import Store
 from tests.analysis.test_alignment import OURS
@@ -33,9 +34,16 @@ LEDGER = AggregateLedger(lambda: OURS, new_id, lambda noted: None)
 WEEK = Span(NOW - 7 * DAY, NOW + DAY)
 
 
-def arrival(report: Aggregate, purpose: str = "dmarc") -> Arrival:
+def arrival(
+    report: Aggregate,
+    purpose: str = "dmarc",
+    *,
+    reporter: str = "mail.example.net",
+    signed_by: str = "example.net",
+) -> Arrival:
     kind = Kind.DMARC_AGGREGATE if isinstance(report, DmarcAggregate) else Kind.TLS_RPT
-    return Arrival(new_id(), NOW, purpose, None, Reading(kind, aggregate=report))
+    reading = Reading(kind, aggregate=report, signing=Signing(reporter), signed_by=signed_by)
+    return Arrival(new_id(), NOW, purpose, None, reading)
 
 
 async def entered(store: Store, *reports: Aggregate, now: float = NOW) -> list[Noted]:
@@ -96,6 +104,24 @@ async def test_a_flood_of_made_up_reports_ends(
     assert len(await rows(store, aggregate_reports)) == 3
     [tomorrow] = await entered(store, dmarc_report(report_id="r-9"), now=NOW + DAY)
     assert not tomorrow.refused
+
+
+async def test_unsigned_reports_that_anybody_makes_up_keep_no_signed_one_out(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aggregate_ledger, "MOST_REPORTS", 2)
+    made_up = [arrival(dmarc_report(report_id=f"r-{n}"), signed_by="") for n in range(4)]
+    await store.write(lambda tx: LEDGER.enter(tx, made_up, NOW))
+    [noted] = await entered(store, dmarc_report(report_id="r-9"))
+    assert not noted.refused
+
+
+async def test_a_forger_makes_no_address_of_his_ours(store: Store) -> None:
+    """An unsigned report that SPF passed for our return path from there is his word alone."""
+    forged = arrival(dmarc_report(dmarc_row("203.0.113.9")), signed_by="")
+    await store.write(lambda tx: LEDGER.enter(tx, [forged], NOW))
+    [noted] = await entered(store, dmarc_report(stranger("203.0.113.9"), report_id="r-2"))
+    assert noted.messages == {("failed", "unknown"): 7}
 
 
 async def test_a_forwarder_of_our_signed_mail_is_no_stranger(store: Store) -> None:

@@ -28,8 +28,15 @@ from analysis.schema import (
     tls_rows,
     webhook_calls,
 )
-from tests.flows.house import carom_house, until
-from tests.flows.test_aggregate_reports import dmarc_mail, hand_in, yesterday
+from tests.flows.house import until
+from tests.flows.test_aggregate_reports import (
+    REPORTER,
+    dmarc_mail,
+    hand_in,
+    house,
+    reporters_dns,
+    yesterday,
+)
 from tests.flows.test_engagement import BASE, PERSON, SCANNER, accepted_later, links, submit
 from tests.ingest.aggregate_files import (
     dmarc_report,
@@ -40,6 +47,7 @@ from tests.ingest.aggregate_files import (
     tls_mail,
     tls_report,
 )
+from tests.ingest.test_authenticity import by
 from tests.peers.scripted_mx import ScriptedMX
 from tests.peers.webhook_receiver import WebhookReceiver
 from tests.servers import LOOPBACK
@@ -59,7 +67,8 @@ async def test_every_counter_agrees_with_the_tables(database_url: str, tmp_path:
     async with (
         ScriptedMX() as mx,
         WebhookReceiver() as receiver,
-        carom_house(tmp_path, database_url, mx=mx.port, **SETTINGS) as carom,
+        reporters_dns() as dns,
+        house(tmp_path, database_url, dns, mx.port, **SETTINGS) as carom,
     ):
         receiver.say(204, then=500)  # the second event of the two is told in vain
         for kind in ("delivered", "clicked"):
@@ -79,7 +88,9 @@ async def test_every_counter_agrees_with_the_tables(database_url: str, tmp_path:
             assert said.status_code == 200, said.text
 
         rows = (dmarc_row("192.0.2.1", 90), dmarc_row("192.0.2.2", 5, spf=False), stranger())
-        await hand_in(carom, dmarc_mail(yesterday(dmarc_report(*rows))))
+        await hand_in(carom, REPORTER.signed(dmarc_mail(yesterday(dmarc_report(*rows)))))
+        small = dmarc_report(stranger(), organisation="small.example")
+        await hand_in(carom, by("r@small.example", dmarc_mail(yesterday(small))))
         about_others = dmarc_report(dmarc_row(), domain="elsewhere.example")
         await hand_in(carom, dmarc_mail(yesterday(about_others, report_id="2")))
         sessions = (
@@ -87,7 +98,9 @@ async def test_every_counter_agrees_with_the_tables(database_url: str, tmp_path:
             TlsRow("bounces.example.com", "sts", "certificate-expired", 3),
         )
         tls = tls_mail(packed(tls_json(yesterday(tls_report(*sessions))), "gzip"))
-        await hand_in(carom, tls, "tls-reports")
+        await hand_in(carom, REPORTER.signed(tls), "tls-reports")
+        other = tls_mail(packed(tls_json(yesterday(tls_report(), report_id="3")), "gzip"))
+        await hand_in(carom, other, "tls-reports")
         await carom.all_read()
 
         async def both() -> tuple[dict[str, Counts], dict[str, Counts]]:
@@ -107,12 +120,15 @@ async def test_every_counter_agrees_with_the_tables(database_url: str, tmp_path:
 
 def told(tx: Connection) -> dict[str, Counts]:
     """By metric, each series that counted something, as the tables have it."""
+    a = aggregate_reports.c
     e, d, m, t, w = engagements.c, deliveries.c, dmarc_rows.c, tls_rows.c, webhook_calls.c
     said = select(d.stream, d.provider, func.sum(feedback.c.times)).join(
         feedback, feedback.c.delivery_id == d.id
     )
     opened = select(e.stream, e.kind, e["class"], func.count())
     judged = select(m.outcome, case((m.proof == "", "unknown"), else_="ours"), func.sum(m.messages))
+    standing = case((~a.counted, "left_out"), (a.signed_by == "", "unsigned"), else_="counted")
+    stands = select(standing, func.count())
     refused = select(func.count()).where(raw_inbound.c.error.startswith("not counted"))
     strangers = select(func.count()).select_from(dmarc_sources).where(~dmarc_sources.c.ours)
     tries = select(func.coalesce(func.sum(w.tries), 0)).where(w.state == "waiting")
@@ -126,10 +142,8 @@ def told(tx: Connection) -> dict[str, Counts]:
         "carom_dmarc_messages_total": grouped(tx, judged),
         "carom_dmarc_unknown_sources": {frozenset(): one(tx, strangers)},
         "carom_tls_reported_sessions_total": grouped(tx, select(t.result, func.sum(t.sessions))),
-        "carom_aggregate_reports_total": {
-            frozenset({"counted"}): one(tx, select(func.count()).select_from(aggregate_reports)),
-            frozenset({"refused"}): one(tx, refused),
-        },
+        "carom_aggregate_reports_total": grouped(tx, stands)
+        | {frozenset({"refused"}): one(tx, refused)},
         "carom_webhook_deliveries_total": {
             frozenset({result}): one(tx, wanted) for result, wanted in webhooks.items()
         },

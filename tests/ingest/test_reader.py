@@ -15,13 +15,20 @@ from analysis.facts import Kind, Reading, ReportedRecipient
 from analysis.ledger import WAIT, Recorded
 from analysis.lifecycle import Fact
 from analysis.rulebook import shipped
-from analysis.schema import raw_inbound, reports, suppressions
+from analysis.schema import aggregate_reports, raw_inbound, reports, suppressions
 from analysis.store import Store
+from carom import aggregating
+from ingest.authenticity import FIRST
 from ingest.inbox import MOST_TRIES
 from ingest.parse import read_mail
 from ingest.reading_room import Limits, NoDesk, ReadingRoom
 from ingest.worker import Pace, Reader, meant
+from sender.resolver import Bounds, Resolver
+from tests.analysis.test_aggregate_ledger import LEDGER
+from tests.ingest.aggregate_files import dmarc_report, dmarc_xml, mail, packed
+from tests.ingest.signed import House
 from tests.ingest.test_inbox import claimed, kept, raw
+from tests.peers.dns_server import DnsServer, Manner
 from tests.storing import (
     LIMITS,
     NO_SUCH_USER,
@@ -85,6 +92,8 @@ def reader(
         clock=clock,
         new_id=new_id,
         observer=heard,
+        aggregates=parts.get("aggregates"),
+        authenticity=parts.get("authenticity"),
     )
 
 
@@ -291,3 +300,70 @@ def test_mail_to_an_unsubscribe_address_is_a_wish_unless_a_machine_sent_it(
     purpose: str, kind: Kind, means: Kind
 ) -> None:
     assert meant(raw(purpose=purpose), Reading(kind)).kind is means
+
+
+REPORTER = House("example.net")
+REPORT = REPORTER.signed(mail(packed(dmarc_xml(dmarc_report()), "gzip")))
+
+
+@asynccontextmanager
+async def proving(store: Store, dns: DnsServer, now: list[float]) -> AsyncIterator[Reader]:
+    """A reader that asks this DNS for keys."""
+    resolver = Resolver([dns.nameserver], clock=lambda: now[0], bounds=Bounds(trouble=0.0))
+    asking = aggregating.authenticity(resolver)
+    read = {b"hello": READINGS[b"hello"], REPORT: read_mail(REPORT, shipped())}
+    try:
+        yield reader(
+            store,
+            Heard(),
+            lambda: now[0],
+            read=lambda content: read[content],
+            aggregates=LEDGER,
+            authenticity=asking,
+        )
+    finally:
+        await asking.close()
+        await resolver.close()
+
+
+async def signers(store: Store) -> list[str]:
+    return [row["signed_by"] for row in await rows(store, aggregate_reports)]
+
+
+async def test_a_report_waits_for_the_dns_and_keeps_no_other_waiting(store: Store) -> None:
+    await kept(store, raw(REPORT, purpose="dmarc"), raw(b"hello"))
+    now = [NOW]
+    async with DnsServer() as dns, proving(store, dns, now) as made:
+        dns.add(*REPORTER.zone())
+        dns.behave(REPORTER.name, Manner.SERVFAIL)
+        assert await made.round() == 2
+        assert sorted(await states(store)) == ["new", "read"]
+        assert await made.round() == 0, "not before its time"
+        now[0] += FIRST
+        assert await made.round() == 1
+        dns.behave(REPORTER.name, None)
+        now[0] += 4 * FIRST
+        assert await made.round() == 1
+        assert await states(store) == ["read", "read"]
+        assert await signers(store) == ["example.net"]
+
+
+async def test_a_report_whose_key_nobody_ever_gives_is_an_unsigned_one(store: Store) -> None:
+    await kept(store, raw(REPORT, purpose="dmarc"))
+    now = [NOW]
+    async with DnsServer() as dns, proving(store, dns, now) as made:
+        dns.behave(REPORTER.name, Manner.REFUSED)
+        tries = 0
+        while await states(store) == ["new"]:
+            tries += await made.round()
+            [row] = await rows(store, raw_inbound)
+            now[0] = max(now[0], row["lease_until"])
+        assert 3 < tries < MOST_TRIES
+        assert await signers(store) == [""]
+
+
+async def test_at_an_address_for_something_else_nobody_is_asked_for_keys(store: Store) -> None:
+    await kept(store, raw(REPORT, purpose="fbl"))
+    async with DnsServer() as dns, proving(store, dns, [NOW]) as made:
+        await made.round()
+        assert not dns.asked

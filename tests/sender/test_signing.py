@@ -9,15 +9,16 @@ from pathlib import Path
 
 import dkim
 import pytest
-from dkim.canonicalization import Relaxed
+from dkim.canonicalization import Relaxed, Simple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.address import parse_mailbox
+from analysis.dkim_form import relaxed_body, relaxed_field, simple_body
 from sender.compose import Draft, Origin, compose
 from sender.dkim_keys import KeyKind, dns_record, generate, load
 from sender.headers import prepend, read_block
-from sender.signing import Signer, body_hash, relaxed_body, relaxed_field, sign
+from sender.signing import Signer, body_hash, sign
 
 RSA = Signer("example.com", "r1", load(generate(KeyKind.RSA)))
 ED25519 = Signer("example.com", "e1", load(generate(KeyKind.ED25519)))
@@ -136,6 +137,7 @@ def on_the_wire(content: bytes) -> bytes:
 @settings(max_examples=400)
 def test_body_is_canonical_as_dkimpy_has_it(body: bytes) -> None:
     assert relaxed_body(on_the_wire(body)) == Relaxed.canonicalize_body(on_the_wire(body))
+    assert simple_body(on_the_wire(body)) == Simple.canonicalize_body(on_the_wire(body))
 
 
 @given(bodies)
