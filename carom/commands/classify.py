@@ -2,7 +2,8 @@
 
 Prints one object a line with `--json` (the contract's shapes), a table otherwise; files in sorted
 path order, directories read recursively.  Every file and every reply gets its line: what cannot be
-read says why in `error`.  Exit 0 when all was read, whatever it means; 2 for wrong usage.
+read says why in `error`, as does what a directory holds beside files, such as a pipe, which would
+be waited for.  Exit 0 when all was read, whatever it means; 2 for wrong usage.
 """
 
 from __future__ import annotations
@@ -82,13 +83,22 @@ _REPLY_COLUMNS = ("category", "fault", "severity", "suppress", "rule", "reply")
 
 
 def _of_files(paths: list[Path], rulebook: Rulebook) -> Iterator[dict[str, Any]]:
+    named = set(paths)
     for path in _files(paths):
         try:
-            with path.open("rb") as file:
-                reading = read_mail(file.read(MAX_BYTES + 1), rulebook)
+            if path not in named and path.exists() and not path.is_file():
+                reading = Reading(Kind.NORMAL, error="is no file")
+            else:
+                with path.open("rb") as file:
+                    reading = read_mail(file.read(MAX_BYTES + 1), rulebook)
         except OSError as trouble:
             reading = Reading(Kind.NORMAL, error=f"cannot be opened: {trouble.strerror}")
-        yield describe(str(path), reading)
+        yield describe(_text(str(path)), reading)
+
+
+def _text(given: str) -> str:
+    """What the system gave us as octets, which may be no UTF-8."""
+    return given.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _files(paths: list[Path]) -> Iterator[Path]:
@@ -117,7 +127,7 @@ def _lines_of(file: Path | None) -> list[str]:
 def _of_replies(lines: list[str], rulebook: Rulebook) -> Iterator[dict[str, Any]]:
     for line in lines:
         verdict = rulebook.classify(Reply.read(line))
-        yield {"reply": line, **_judgement(verdict)}
+        yield {"reply": _text(line), **_judgement(verdict)}
 
 
 def describe(name: str, reading: Reading) -> dict[str, Any]:
@@ -192,4 +202,7 @@ def _table(rows: Iterator[dict[str, Any]], columns: tuple[str, ...]) -> None:
 
 
 def _cell(value: object) -> str:
-    return "" if value is None else str(value).replace("[", r"\[")
+    if value is None:
+        return ""
+    shown = "".join(c if c.isprintable() else "?" for c in str(value))  # names of files are free
+    return shown.replace("[", r"\[")

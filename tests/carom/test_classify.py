@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,27 @@ def test_what_cannot_be_opened_has_its_line_too(
     gone, noise = run(capfd, str(tmp_path))
     assert "cannot be opened" in gone["error"]
     assert (noise["kind"], noise["recipients"]) == ("normal", [])
+
+
+def test_a_hostile_folder_has_a_line_for_each_thing_in_it(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A pipe is not waited for, an endless device not read, and a name may be any octets."""
+    os.mkfifo(tmp_path / "a-pipe")
+    (tmp_path / "b-device").symlink_to("/dev/zero")
+    (tmp_path / "c-loop").symlink_to(tmp_path)
+    (tmp_path / "d-gone").symlink_to(tmp_path / "nowhere")
+    for name in (b"e-\xff.eml", b"f-\x1b[2J.eml", b"g-\n.eml"):
+        Path(os.fsdecode(os.path.join(os.fsencode(tmp_path), name))).write_bytes(DSN)
+    lines = run(capfd, str(tmp_path))
+    assert [Path(line["file"]).name for line in lines] == [
+        *("a-pipe", "b-device", "d-gone", "e-\ufffd.eml", "f-\x1b[2J.eml", "g-\n.eml")
+    ]
+    assert [line["error"] for line in lines[:2]] == ["is no file"] * 2
+    assert [line["kind"] for line in lines[3:]] == ["bounce"] * 3
+    assert main(["classify", str(tmp_path)]) == 0
+    assert "\x1b" not in capfd.readouterr().out
+    assert run(capfd, "--reply", os.fsdecode(b"550 5.1.1 \xff"))[0]["category"] == "bad_mailbox"
 
 
 def test_one_reply_has_its_judgement_at_the_top(capfd: pytest.CaptureFixture[str]) -> None:
