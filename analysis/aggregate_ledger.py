@@ -20,7 +20,7 @@ from sqlalchemy import Connection, func, insert, select, update
 from analysis.aggregate import Aggregate, DmarcAggregate, DmarcRow, TlsAggregate
 from analysis.aggregate_precedence import Claimed, counts, hold
 from analysis.alignment import DAY, Ours, Proof, worth
-from analysis.dmarc_sources import known_sources, note_sources
+from analysis.dmarc_sources import MOST_ANNOUNCED, known_sources, note_sources
 from analysis.facts import Arrival, Kind
 from analysis.schema import (
     aggregate_reports,
@@ -35,6 +35,10 @@ PURPOSES = frozenset({"dmarc", "tls", "postmaster"})
 """Addresses of ours at which reports count."""
 MOST_REPORTS = 5_000
 """Counted in a day (UTC): the world has fewer reporters, and anybody can make up more."""
+MOST_WHOLE = 200
+"""Of these, kept with all their rows: a made-up one of 20 kB, packed, holds 5,000."""
+MOST_ROWS = 200
+"""Of each later one the busiest rows are kept; they hold nearly all of what a genuine one says."""
 
 
 class Standing(StrEnum):
@@ -83,11 +87,15 @@ class AggregateLedger:
             return None
         reading = arrival.reading
         report = worth(arrival.reading.aggregate, self.ours(), now)
-        if not isinstance(report, str) and _full(tx, now, signed=bool(reading.signed_by)):
+        before = _came_today(tx, now, signed=bool(reading.signed_by))
+        if not isinstance(report, str) and before >= MOST_REPORTS:
             report = f"more than {MOST_REPORTS} reports came today"
         if isinstance(report, str):
-            _note(tx, arrival, report)
+            _note(tx, arrival, f"not counted: {report}")
             return Noted(arrival.raw_id, refused=report, standing=Standing.REFUSED)
+        if before >= MOST_WHOLE and len(report.rows) > MOST_ROWS:
+            _note(tx, arrival, f"counted in part: the busiest {MOST_ROWS} rows")
+            report = _busiest(report)
         claimed = Claimed.of(report.origin, reading.signing.reporter, reading.signed_by)
         row = _report_row(report, arrival, claimed, self.new_id())
         row["counted"] = self._counts(tx, reading.kind, claimed)
@@ -98,7 +106,8 @@ class AggregateLedger:
         if isinstance(report, TlsAggregate):
             noted = self._tls(tx, report, row["id"], arrival)
         else:
-            noted = self._dmarc(tx, report, row["id"], arrival, now)
+            most_told = MOST_ANNOUNCED if before < MOST_WHOLE else 1
+            noted = self._dmarc(tx, report, row["id"], arrival, now, most_told)
         return noted if claimed.signed_by else replace(noted, standing=Standing.UNSIGNED)
 
     def _counts(self, tx: Connection, kind: Kind, claimed: Claimed) -> bool:
@@ -129,7 +138,13 @@ class AggregateLedger:
         return Noted(arrival.raw_id, sessions=sessions)
 
     def _dmarc(
-        self, tx: Connection, report: DmarcAggregate, key: str, arrival: Arrival, now: float
+        self,
+        tx: Connection,
+        report: DmarcAggregate,
+        key: str,
+        arrival: Arrival,
+        now: float,
+        most_told: int,
     ) -> Noted:
         known = known_sources(tx, sorted({row.source for row in report.rows}), now)
         ours = self.ours()
@@ -139,7 +154,8 @@ class AggregateLedger:
             messages[row.outcome.value, "ours" if proof else "unknown"] += row.messages
         rows = [_dmarc_row(report, key, number, *each) for number, each in enumerate(judged)]
         _insert(tx, dmarc_rows, rows)
-        unknown = note_sources(tx, report, judged, arrival.reading.signed_by, now)
+        signed_by = arrival.reading.signed_by
+        unknown = note_sources(tx, report, judged, signed_by, now, most_told)
         return Noted(arrival.raw_id, messages=messages, unknown=unknown)
 
 
@@ -158,20 +174,24 @@ def forget(tx: Connection, before: float, most: int) -> int:
     return len(ids) + max(0, gone.rowcount)
 
 
-def _full(tx: Connection, now: float, *, signed: bool) -> bool:
-    """Whether as many came today as may: unsigned ones keep no signed one out."""
+def _came_today(tx: Connection, now: float, *, signed: bool) -> int:
+    """Reports of today: unsigned ones keep no signed one out."""
     today = aggregate_reports.c.received_at >= now // DAY * DAY
     alike = (func.coalesce(aggregate_reports.c.signed_by, "") != "") == signed
     counted = select(func.count()).select_from(aggregate_reports).where(today, alike)
-    return bool(tx.execute(counted).scalar_one() >= MOST_REPORTS)
+    return int(tx.execute(counted).scalar_one())
 
 
-def _note(tx: Connection, arrival: Arrival, why: str) -> None:
-    tx.execute(
-        update(raw_inbound)
-        .where(raw_inbound.c.id == arrival.raw_id)
-        .values(error=f"not counted: {why}")
-    )
+def _busiest(report: Aggregate) -> Aggregate:
+    if isinstance(report, TlsAggregate):
+        by_sessions = sorted(report.rows, key=lambda row: row.sessions, reverse=True)
+        return replace(report, rows=tuple(by_sessions[:MOST_ROWS]))
+    by_messages = sorted(report.rows, key=lambda row: row.messages, reverse=True)
+    return replace(report, rows=tuple(by_messages[:MOST_ROWS]))
+
+
+def _note(tx: Connection, arrival: Arrival, what: str) -> None:
+    tx.execute(update(raw_inbound).where(raw_inbound.c.id == arrival.raw_id).values(error=what))
 
 
 def _report_row(report: Aggregate, arrival: Arrival, claimed: Claimed, key: str) -> dict[str, Any]:

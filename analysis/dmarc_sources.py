@@ -46,8 +46,10 @@ def note_sources(
     judged: Sequence[tuple[DmarcRow, Proof]],
     signed_by: str,
     now: float,
+    most_told: int = MOST_ANNOUNCED,
 ) -> int:
-    """Remember every source; announce those that are unknown and were not announced today.
+    """Remember every source; announce `most_told` of those that are unknown and were not announced
+    today.
 
     What SPF shows of a source lasts only where the report is signed: a forged one would make its
     forger's address ours for months.
@@ -66,7 +68,7 @@ def note_sources(
         source
         for source, messages in counts.most_common()
         if messages and not before[source].ours and before[source].announced_day != today
-    ][:MOST_ANNOUNCED]
+    ][:most_told]
     upsert(
         tx,
         dmarc_sources,

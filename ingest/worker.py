@@ -1,8 +1,10 @@
 """The reader's loop: claim raw reports, read them, enter what they establish.
 
-Reading is pure and off the event loop; entering is one transaction for a whole batch.  A mail
-that cannot be entered is put aside with the reason, alone: its neighbours go in.  Whatever is read
-twice (a lease that ran out, a restart) is recorded once, by the ledger.
+Reading is pure and off the event loop; entering is one transaction for a whole batch, but for a
+few thousand rows of aggregate reports at a time: anybody may send those, and whoever else wants to
+write waits for the end of a transaction.  A mail that cannot be entered is put aside with the
+reason, alone: its neighbours go in.  Whatever is read twice (a lease that ran out, a restart) is
+recorded once, by the ledger.
 """
 
 from __future__ import annotations
@@ -27,6 +29,9 @@ from ingest.reading_desk import Unreadable
 from ingest.reading_room import NoDesk
 
 log = structlog.get_logger()
+
+MOST_ROWS = 5_000
+"""Of aggregate reports in one transaction, or one report: some 0.3 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +123,10 @@ class Reader:
             if not self._in_hand:
                 self._in_hand = await self._next()
             count = len(self._in_hand)
-            await self._enter(self._in_hand)
+            while self._in_hand:
+                part = _at_once(self._in_hand)
+                await self._enter(part)
+                self._in_hand = self._in_hand[len(part) :]
         except StoreUnavailable as error:
             log.warning("cannot read reports: the database is unavailable", error=str(error))
             self._unfinished = not self._in_hand  # a claim may have been committed unseen
@@ -126,7 +134,6 @@ class Reader:
         except NoDesk as error:
             log.warning("cannot read reports: no process to read in", error=str(error))
             return 0
-        self._in_hand = []
         return count
 
     async def _next(self) -> list[tuple[Raw, Answer]]:
@@ -228,6 +235,17 @@ class Reader:
                 await self._awake.wait()
         except TimeoutError:
             pass
+
+
+def _at_once(pairs: list[tuple[Raw, Answer]]) -> list[tuple[Raw, Answer]]:
+    """The first of these that one transaction enters; one at least."""
+    rows = 0
+    for number, (_, answer) in enumerate(pairs):
+        if isinstance(answer, Reading) and answer.aggregate is not None:
+            rows += len(answer.aggregate.rows)
+        if number and rows > MOST_ROWS:
+            return pairs[:number]
+    return pairs
 
 
 def arrival(

@@ -124,6 +124,24 @@ async def test_a_forger_makes_no_address_of_his_ours(store: Store) -> None:
     assert noted.messages == {("failed", "unknown"): 7}
 
 
+async def test_late_in_a_day_of_very_many_reports_the_busiest_rows_are_kept(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And one stranger told of: twenty for each of thousands would be a flood again."""
+    monkeypatch.setattr(aggregate_ledger, "MOST_WHOLE", 1)
+    monkeypatch.setattr(aggregate_ledger, "MOST_ROWS", 3)
+    many = [stranger(f"203.0.113.{n}", n) for n in range(1, 11)]
+    for report_id in ("r-1", "r-2"):
+        await entered(store, dmarc_report(*many, report_id=report_id))
+    kept = await rows(store, dmarc_rows)
+    assert len(kept) == 10 + 3
+    assert sorted(row["messages"] for row in kept)[-6:] == [8, 8, 9, 9, 10, 10]
+    assert len(await rows(store, events)) == 10
+    more = [stranger(f"203.0.114.{n}", n) for n in range(1, 11)]
+    [noted] = await entered(store, dmarc_report(*more, report_id="r-3"))
+    assert noted.unknown == 1
+
+
 async def test_a_forwarder_of_our_signed_mail_is_no_stranger(store: Store) -> None:
     signed = dmarc_row().checks[0]
     await entered(store, dmarc_report(stranger("203.0.113.5", dkim=True, checks=(signed,))))

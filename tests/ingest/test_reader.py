@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import structlog
+from sqlalchemy import select
 
 from analysis.facts import Kind, Reading, ReportedRecipient
 from analysis.ledger import WAIT, Recorded
@@ -25,7 +26,7 @@ from ingest.reading_room import Limits, NoDesk, ReadingRoom
 from ingest.worker import Pace, Reader, meant
 from sender.resolver import Bounds, Resolver
 from tests.analysis.test_aggregate_ledger import LEDGER
-from tests.ingest.aggregate_files import dmarc_report, dmarc_xml, mail, packed
+from tests.ingest.aggregate_files import dmarc_report, dmarc_row, dmarc_xml, mail, packed
 from tests.ingest.signed import House
 from tests.ingest.test_inbox import claimed, kept, raw
 from tests.peers.dns_server import DnsServer, Manner
@@ -223,6 +224,33 @@ async def test_a_copy_of_a_report_is_read_and_counts_for_nothing(store: Store) -
     await reader(store, heard).round()
     assert (len(heard.kinds), len(heard.facts)) == (3, 1)
     assert await states(store) == ["read"] * 3
+
+
+async def test_large_reports_that_came_together_are_entered_one_after_another(
+    store: Store,
+) -> None:
+    """Anybody may send them, and all others who want to write wait for the end of a transaction."""
+    written: list[int] = []
+
+    class Watched:
+        async def write(self, work: Callable[[Any], Any]) -> Any:
+            def counted(tx: Any) -> Any:
+                done = work(tx)
+                if isinstance(done, tuple):
+                    written.append(len(read_ones(tx)))
+                return done
+
+            return await store.write(counted)
+
+    large = Reading(Kind.DMARC_AGGREGATE, aggregate=dmarc_report(*[dmarc_row()] * 3_000))
+    given = {b"large": large, b"hello": READINGS[b"hello"]}
+    await kept(store, *(raw(b"large", purpose="dmarc") for _ in range(3)), raw(b"hello"))
+    await reader(Watched(), Heard(), read=given.__getitem__).round()
+    assert written == [1, 2, 4]
+
+
+def read_ones(tx: Any) -> list[str]:
+    return list(tx.execute(select(raw_inbound.c.id).where(raw_inbound.c.state == "read")).scalars())
 
 
 async def test_an_outage_while_entering_costs_no_try_and_no_lease(store: Store) -> None:
