@@ -16,7 +16,7 @@ from analysis.lifecycle import PENDING, State
 from analysis.lookup import Json, delivery_view, iso, suppression_view
 from analysis.suppression import Reason, Suppression
 from analysis.telling import said, tell
-from analysis.verdict import Category
+from analysis.verdict import Category, Fault
 
 Language = Literal["en", "zh"]
 
@@ -55,13 +55,23 @@ def _of_entry(entry: Suppression, lang: Language) -> Json:
         "reason": entry.reason.value,
         "cause": CAUSES[lang][entry.reason],
         "category": entry.category,
-        "fault": None,
+        "fault": _fault_of(entry),
         "rule": entry.rule,
         "evidence": entry.evidence,
         "since": iso(entry.since),
         "until": iso(entry.until),
         "advice": advice_on(entry, lang),
     }
+
+
+def _fault_of(entry: Suppression) -> Fault:
+    """Whose doing it is that nothing is sent: only the recipient and its domain suppress
+    (`analysis.verdict`), and whoever of us put the address on the list."""
+    if entry.reason is Reason.MANUAL:
+        return Fault.SENDER
+    if entry.reason not in CHOSEN and entry.category == Category.BAD_DOMAIN:
+        return Fault.DOMAIN
+    return Fault.RECIPIENT
 
 
 def _of_delivery(delivery: Any, lang: Language) -> Json:

@@ -127,6 +127,25 @@ def test_a_bounce_on_the_list_is_explained_by_its_category() -> None:
     assert told["evidence"] == "550 no such user"
 
 
+@pytest.mark.parametrize(
+    ("reason", "category", "fault"),
+    [
+        (Reason.HARD_BOUNCE, "bad_mailbox", "recipient"),
+        (Reason.HARD_BOUNCE, "bad_domain", "domain"),
+        (Reason.HARD_BOUNCE, None, "recipient"),  # from another service's list
+        (Reason.SOFT_BOUNCE, "mailbox_full", "recipient"),
+        (Reason.COMPLAINT, None, "recipient"),
+        (Reason.UNSUBSCRIBE, "bad_domain", "recipient"),
+        (Reason.MANUAL, None, "sender"),
+    ],
+)
+def test_a_suppression_says_whose_doing_it_is_and_why(
+    reason: Reason, category: str | None, fault: str
+) -> None:
+    told = explain("b@example.net", None, [entry(reason, category)])
+    assert (told["fault"], told["cause"]) == (fault, CAUSES["en"][reason])
+
+
 def test_what_a_person_decided_is_not_explained_by_a_server() -> None:
     told = explain("b@example.net", None, [entry(Reason.UNSUBSCRIBE, "bad_mailbox")])
     assert told["advice"] == UNJUDGED[Reason.UNSUBSCRIBE]["en"]
