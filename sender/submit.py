@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from analysis import cohorts, half_open
 from analysis.events import announce, event
@@ -336,10 +336,17 @@ def _remember(
     tx: Connection, fresh: Sequence[Submission], answers: dict[str, dict[str, Any]]
 ) -> None:
     """Keep the answers, so that the same key gets the same answer again."""
-    for s in fresh:
-        if s.idempotency is not None:
-            tx.execute(
-                idempotency.update()
-                .where(idempotency.c.key_hash == s.idempotency.key_hash)
-                .values(answer=answers[s.id])
-            )
+    kept = [
+        {"of_key": s.idempotency.key_hash, "given": answers[s.id]}
+        for s in fresh
+        if s.idempotency is not None
+    ]
+    if kept:
+        tx.execute(_REMEMBER, kept)
+
+
+_REMEMBER = (
+    update(idempotency)
+    .where(idempotency.c.key_hash == bindparam("of_key"))
+    .values(answer=bindparam("given", type_=idempotency.c.answer.type))
+)
