@@ -13,8 +13,8 @@ from typing import Any
 from sqlalchemy import Connection, delete, select
 
 from analysis import incidents as book
-from analysis.incident_policy import Policy
-from analysis.incidents import ALL, Change, Place
+from analysis.incident_policy import ALL, Policy
+from analysis.incidents import Change, Place
 from analysis.schema import blocklistings
 from analysis.store import upsert
 

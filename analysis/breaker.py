@@ -17,8 +17,8 @@ from sqlalchemy import Connection, select
 from analysis import incidents as book
 from analysis import tallies
 from analysis.held import KIND, frozen, take_back
-from analysis.incident_policy import ANSWERED, Do, Last, Policy, again, settled
-from analysis.incidents import ALL, Change, Place
+from analysis.incident_policy import ALL, ANSWERED, Do, Last, Policy, again, settled
+from analysis.incidents import Change, Place
 from analysis.schema import incidents
 from analysis.suppression import DAY
 from analysis.tallies import Key, Outcome

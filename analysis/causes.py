@@ -15,6 +15,9 @@ NEVER = "never_written"
 HELD_BACK = "held_back"
 """What a queued message waits for when its site is not written to for a while."""
 
+OWN_RESOLVER = "own-trouble/own-resolver"
+"""The rule of attempts that came no further than our resolver."""
+
 CAUSES: dict[str, dict[str, str]] = {
     "en": {
         NEVER: "Nothing was ever sent to this address.",
@@ -59,13 +62,16 @@ WAITS: dict[str, dict[str, str]] = {
         "sent what it may today.",
         "caps": "The message is held back: its recipient has had as many as the stream's cap "
         "allows for a while.",
+        OWN_RESOLVER: "The message waits: our own DNS resolver gives no answers, so that no mail "
+        "finds its way for a while.",
     },
     "zh": {
         "routes": "邮件暂缓发送：其发送线路暂时不可用，或已达到当日发送上限。",
         "caps": "邮件暂缓发送：该收件人在此时段内收到的邮件已达到上限。",
+        OWN_RESOLVER: "邮件正在等待：我们自己的 DNS 解析器暂时没有应答，邮件找不到去路。",
     },
 }
-"""What else a queued message waits for, by the first part of its rule."""
+"""What else a queued message waits for, by its rule or the first part of that."""
 
 _CHOSEN = {
     "en": {

@@ -92,11 +92,12 @@ def _of_delivery(delivery: Any, lang: Language) -> Json:
 
 
 def _waits(delivery: Any, lang: Language) -> str | None:
-    """Why a queued message is not tried now, where that was our own decision."""
+    """Why a queued message waits, where that is our own decision or trouble."""
     if delivery is None or delivery.state != State.QUEUED:
         return None
-    by = (delivery.rule or "").partition("/")[0]
-    return CAUSES[lang][HELD_BACK] if by == "pacing" else WAITS[lang].get(by)
+    rule = delivery.rule or ""
+    by = rule.partition("/")[0]
+    return CAUSES[lang][HELD_BACK] if by == "pacing" else WAITS[lang].get(rule, WAITS[lang].get(by))
 
 
 def _unsettled(verdict: str) -> bool:

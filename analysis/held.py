@@ -18,7 +18,8 @@ from sqlalchemy import Connection, delete, exists, func, select
 
 from analysis import audit, suppression
 from analysis import incidents as book
-from analysis.incidents import ALL, Place
+from analysis.incident_policy import ALL
+from analysis.incidents import Place
 from analysis.lifecycle import State
 from analysis.schema import deliveries, held_suppressions, incidents, suppressions
 from analysis.store import IN_LIMIT, chunks, insert_once

@@ -107,7 +107,8 @@ def _look_again(
 def evidence(tx: Connection, kind: IncidentKind, provider: str, seen: Seen, now: float) -> Json:
     """What an incident rests on: counts, the remote's own words, the deliveries concerned."""
     since = now - EVIDENCE_WINDOW
-    found = tallies.wordings(tx, provider, kind.categories, since=since, most=4 * MOST_REPLIES)
+    by = "" if kind.everywhere else provider
+    found = tallies.wordings(tx, by, kind.categories, since=since, most=4 * MOST_REPLIES)
     words = [(category, one) for category, one in found if one.fault in kind.faults][:MOST_REPLIES]
     first = min((w for _, w in words), key=lambda w: w.first_at, default=None)
     newest = max((w for _, w in words), key=lambda w: w.last_at, default=None)

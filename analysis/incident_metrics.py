@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from sqlalchemy import Connection, func, select
 
 from analysis import reputation
-from analysis.incidents import ALL
+from analysis.incident_policy import ALL
 from analysis.providers import PROVIDERS
 from analysis.schema import blocklistings, held_suppressions, incidents
 

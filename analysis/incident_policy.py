@@ -20,6 +20,8 @@ from typing import Any
 
 from analysis.tallies import Key, Outcome
 
+ALL = "all"
+"""In place of a provider: trouble that is not one provider's."""
 ANSWERED = frozenset({Outcome.ACCEPTED, Outcome.REFUSED, Outcome.DEFERRED})
 """Outcomes of attempts; what a report says later is counted against, but is no attempt."""
 
@@ -94,6 +96,7 @@ class IncidentKind:
     faults: frozenset[str] = frozenset()
     categories: frozenset[str] = frozenset()
     stricter: float = 1.0
+    everywhere: bool = False  # of all providers together
 
     def counts(self, key: Key) -> bool:
         return (
@@ -188,7 +191,7 @@ def _over(policy: Policy, now: float, seen: Seen, last: Last) -> bool:
 def windows_of(
     kind: IncidentKind, totals: Mapping[float, Counter[Key]]
 ) -> dict[str, dict[float, Window]]:
-    """By provider, what a kind of trouble looks like in every window."""
+    """By provider, or for `ALL`, what a kind of trouble looks like in every window."""
     found: dict[str, dict[float, Window]] = {}
     for length, counter in totals.items():
         for provider, window in _window_of(kind, counter).items():
@@ -202,7 +205,7 @@ def windows_of(
 def _window_of(kind: IncidentKind, counter: Counter[Key]) -> dict[str, Window]:
     found: dict[str, list[int]] = {}
     for key, count in counter.items():
-        sums = found.setdefault(key.provider, [0, 0, 0])
+        sums = found.setdefault(ALL if kind.everywhere else key.provider, [0, 0, 0])
         sums[0] += count * (key.outcome in ANSWERED)
         sums[1] += count * (key.outcome is Outcome.ACCEPTED)
         sums[2] += count * kind.counts(key)
@@ -242,6 +245,7 @@ def read_policy(raw: Mapping[str, Any]) -> Policy:
             frozenset(row.get("faults", ())),
             frozenset(row.get("categories", ())),
             float(row.get("stricter", 1.0)),
+            bool(row.get("everywhere", False)),
         )
         for name, row in raw["kinds"].items()
     }

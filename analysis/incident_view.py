@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.explain import Language
-from analysis.incidents import ALL
+from analysis.incident_policy import ALL
 from analysis.lookup import Json, iso
 from analysis.providers import OTHER
 from analysis.telling import provider_name

@@ -13,10 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, and_, delete, or_, select, update
 
 from analysis.events import announce, event
 from analysis.incident_policy import (
+    ALL,
     Do,
     Last,
     Policy,
@@ -30,9 +31,6 @@ from analysis.schema import held_suppressions, incidents
 from analysis.store import insert_once
 
 Json = dict[str, Any]
-
-ALL = "all"
-"""In place of a provider: trouble that is not one provider's."""
 
 MOST_REPLIES = 8
 """Wordings that the evidence quotes."""
@@ -201,13 +199,16 @@ def find(tx: Connection, incident_id: str) -> Any:
 
 
 def about(tx: Connection, provider: str) -> Any:
-    """The open incident that mail to this provider waits for, or None; the oldest one."""
+    """The open incident that mail to this provider waits for, or None; the oldest one.  Without a
+    resolver all mail waits."""
     return tx.execute(
         select(incidents)
         .where(
             incidents.c.state == "open",
-            incidents.c.provider == provider,
-            incidents.c.kind.in_(_DELAYING),
+            or_(
+                and_(incidents.c.provider == provider, incidents.c.kind.in_(_DELAYING)),
+                incidents.c.kind == "resolver",
+            ),
         )
         .order_by(incidents.c.since)
         .limit(1)

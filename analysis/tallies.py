@@ -219,7 +219,8 @@ def totals(tx: Connection, now: float, window: float) -> Counter[Key]:
 def wordings(
     tx: Connection, provider: str, categories: frozenset[str], *, since: float, most: int
 ) -> list[tuple[str, Wording]]:
-    """What a provider said in these categories, most often first: category and wording."""
+    """What a provider, or any (''), said in these categories, most often first: category and
+    wording."""
     r = refusals.c
     where = [r.category.in_(sorted(categories)), r.last_at >= since]
     if provider:

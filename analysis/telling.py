@@ -18,6 +18,7 @@ from pathlib import Path
 from string import Formatter
 from typing import Any
 
+from analysis.causes import OWN_RESOLVER
 from analysis.lifecycle import State
 from analysis.suppression import EVERY_STREAM, Reason, Suppression
 
@@ -104,7 +105,9 @@ def _known(
         "what": _what(delivery.subject, words),
         "who": words["provider"].get(delivery.provider)
         or words["words"]["server"].format(domain=delivery.domain),
-        "because": words["because"].get(category, words["words"]["no_reason"]),
+        "because": words["words"]["own_resolver"]
+        if delivery.rule == OWN_RESOLVER
+        else words["because"].get(category, words["words"]["no_reason"]),
         "do": words["do"].get(category, done) if pending else done,
         "at": answered or delivery.created_at,
         "accepted": delivery.accepted_at or delivery.created_at,

@@ -7,7 +7,8 @@ is worded as lasting (class 5); everything else may pass (class 4):
     5.1.2   the domain does not exist (NXDOMAIN), or is no host name at all
     5.1.10  null MX: the domain takes no mail (RFC 7505 section 4)
     5.4.4   the domain exists and has neither MX nor address
-    4.4.3   the DNS could not say: timeout, SERVFAIL, CNAME loop
+    4.4.3   the DNS could not say: timeout, SERVFAIL, CNAME loop; in other words where it is our own
+            resolver that answers nothing
     4.4.4   its mail exchangers are unusable: no addresses, or only such as strangers may not
             send us to (`analysis.destination`); their mistake, and often mended within hours
 
@@ -119,13 +120,13 @@ class MailExchange:
         if found.hosts:
             return Exchangers(domain, found.hosts[:MAX_ADDRESSES], (host,), static=True)
         if found.trouble:
-            return _unknown(found.trouble)
+            return await self._unknown(found.trouble)
         return _failure("4.4.4", f"the fixed mail server {host} has no address")
 
     async def _by_mx(self, domain: str) -> MxAnswer:
         answer = await self._resolver.ask(domain, "MX")
         if isinstance(answer, Trouble):
-            return _unknown(answer.why)
+            return await self._unknown(answer.why)
         if isinstance(answer, Found):
             return await self._explicit(domain, answer)
         if not answer.exists:
@@ -147,7 +148,7 @@ class MailExchange:
             return Exchangers(
                 domain, hosts, tuple(usable), authenticated=answer.authenticated, secure=secure
             )
-        return _unreachable(found)
+        return await self._unreachable(found)
 
     async def _implicit(self, domain: str, answer: Absent) -> MxAnswer:
         """RFC 5321 section 5.1: without MX the domain itself is the host."""
@@ -162,8 +163,24 @@ class MailExchange:
                 secure=frozenset({domain} if found.authenticated else ()),
             )
         if found.trouble or found.denied:
-            return _unreachable([found])
+            return await self._unreachable([found])
         return _failure("5.4.4", f"{domain} has no mail server: neither MX nor address")
+
+    async def _unreachable(self, found: Sequence[_Found]) -> Reply:
+        for each in found:
+            if each.trouble:
+                return await self._unknown(each.trouble)
+        for each in found:
+            if each.denied:
+                return _failure("4.4.4", f"the mail servers named are out of bounds: {each.denied}")
+        return _failure("4.4.4", "none of the mail servers named has an address")
+
+    async def _unknown(self, why: str) -> Reply:
+        """Temporary replies name no domain: one called `nullmx.example` must not read as a
+        verdict."""
+        if await self._resolver.at_work():
+            return _failure("4.4.3", f"the DNS gave no answer: {why}")
+        return _failure("4.4.3", f"our own resolver gives no answers: {why}")
 
     def _in_order(self, records: Iterable[dns.rdata.Rdata]) -> list[str]:
         """Names by preference, by chance within one; once each."""
@@ -239,21 +256,6 @@ def _chosen(found: Iterable[tuple[Host, ...]]) -> tuple[Host, ...]:
     reachable = [hosts for hosts in found if hosts]
     each = PER_HOST if len(reachable) > 1 else MAX_ADDRESSES
     return tuple(chain.from_iterable(hosts[:each] for hosts in reachable))[:MAX_ADDRESSES]
-
-
-def _unreachable(found: Sequence[_Found]) -> Reply:
-    for each in found:
-        if each.trouble:
-            return _unknown(each.trouble)
-    for each in found:
-        if each.denied:
-            return _failure("4.4.4", f"the mail servers named are out of bounds: {each.denied}")
-    return _failure("4.4.4", "none of the mail servers named has an address")
-
-
-def _unknown(why: str) -> Reply:
-    # Temporary replies name no domain: one called `nullmx.example` must not read as a verdict.
-    return _failure("4.4.3", f"the DNS gave no answer: {why}")
 
 
 def _failure(enhanced: str, text: str) -> Reply:

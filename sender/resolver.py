@@ -6,7 +6,9 @@ ceiling for every kind of answer, a deadline that no jump of the wall clock move
 
 What comes back is data.  `Found`: records.  `Absent`: the DNS says there are none, and whether the
 name exists at all.  `Trouble`: nobody could say; timeouts, SERVFAIL, REFUSED, CNAME loops and
-referrals are all of this kind and all temporary.  Raises `ValueError` for text that is no host
+referrals are all of this kind and all temporary.  Whose trouble it is, `at_work` tells: servers
+that cannot name those of the root, which every resolver knows, have no way to the DNS, and no
+domain is to blame.  Raises `ValueError` for text that is no host
 name, before anything is asked; never for what a server does.
 """
 
@@ -59,6 +61,7 @@ class Trouble:
     why: str  # cleaned, in plain words: `timeout`, `the server answered SERVFAIL`
 
 
+_ROOT = "", "NS"
 _NEVER = Absent(exists=False, authenticated=False)
 """What is said of `.invalid` without asking anybody (RFC 6761 section 6.4)."""
 
@@ -103,6 +106,7 @@ class Resolver:
         self._places = asyncio.Semaphore(self._bounds.concurrency)
         self._under_way: dict[tuple[str, str], asyncio.Task[Answer]] = {}
         self._cache: OrderedDict[tuple[str, str], tuple[float, Answer]] = OrderedDict()
+        self._works: tuple[float, bool] = (0.0, True)  # believed until then
 
     async def ask(self, name: str, rdtype: str) -> Answer:
         """Return the records of `rdtype` (`MX`, `A`, ...) of a host name in A-labels."""
@@ -111,6 +115,21 @@ class Resolver:
             return _NEVER
         if (known := self._remembered(key)) is not None:
             return known
+        return await self._shared(key)
+
+    async def at_work(self) -> bool:
+        """Whether our own servers answer; to be asked after `Trouble`.  Remembered as long as that
+        is; a server that refuses to tell of the root is one that answers."""
+        until, works = self._works
+        if self._clock() < until:
+            return works
+        answer = await self._shared(_ROOT)
+        works = not isinstance(answer, Trouble) or "REFUSED" in answer.why
+        self._works = self._clock() + self._bounds.trouble, works
+        return works
+
+    async def _shared(self, key: tuple[str, str]) -> Answer:
+        """Ask once however many want to know."""
         task = self._under_way.get(key)
         if task is None:
             task = asyncio.create_task(self._find(key))

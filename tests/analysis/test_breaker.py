@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from analysis import held
 from analysis.breaker import Deaths, Spike, judge
 from analysis.held import list_or_hold
-from analysis.incident_policy import Do, Last
-from analysis.incidents import ALL
+from analysis.incident_policy import ALL, Do, Last
 from analysis.lifecycle import Fact
 from analysis.reply import Reply, Stage
 from analysis.schema import audit, held_suppressions, suppressions

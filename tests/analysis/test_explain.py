@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from analysis.advice import AUDIENCES, LANGUAGES, advise
-from analysis.causes import CAUSES, HELD_BACK, NEVER, UNJUDGED, WAITS
+from analysis.causes import CAUSES, HELD_BACK, NEVER, OWN_RESOLVER, UNJUDGED, WAITS
 from analysis.explain import explain
 from analysis.lifecycle import State
 from analysis.suppression import Reason, Suppression
@@ -82,7 +82,10 @@ def test_what_is_held_back_says_who_asked_for_it_and_until_when() -> None:
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
-@pytest.mark.parametrize(("rule", "by"), [("routes/out", "routes"), ("caps/frequency", "caps")])
+@pytest.mark.parametrize(
+    ("rule", "by"),
+    [("routes/out", "routes"), ("caps/frequency", "caps"), (OWN_RESOLVER, OWN_RESOLVER)],
+)
 def test_what_waits_for_our_own_sake_says_so(rule: str, by: str, lang: Any) -> None:
     waiting = delivery(State.QUEUED, rule=rule, category="network", fault="network", reply="held")
     assert explain("bob@example.net", waiting, [], lang=lang)["cause"] == WAITS[lang][by]

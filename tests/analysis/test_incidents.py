@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from analysis import incidents as book
-from analysis.incident_policy import Do
+from analysis.incident_policy import ALL, Do
 from analysis.incident_view import told, view, words
 from analysis.incidents import Place, factors
 from analysis.schema import events, suppressions
@@ -19,6 +19,7 @@ from tests.analysis.troubles import (
     FULL,
     NO_USER,
     POLICY,
+    RESOLVER,
     heard,
     incidents_of,
     judged,
@@ -60,6 +61,28 @@ async def test_an_outage_is_clearly_not_ours(store: Store) -> None:
     [change] = await judged(store)
     row = await the_incident(store)
     assert (change.place.kind, row["fault"]) == ("outage", "receiver")
+
+
+async def test_our_own_resolver_is_one_trouble_of_ours_and_no_providers(store: Store) -> None:
+    await heard(store, "other", RESOLVER, 30)
+    await heard(store, "gmail", RESOLVER, 10)
+    await heard(store, "gmail", ACCEPTED, 20)  # the DNS was remembered
+    [change] = await judged(store)
+    assert change.place == Place("resolver", ALL)
+    row = await the_incident(store)
+    assert row["fault"] == "sender"
+    window = row["evidence"]["windows"][0]
+    assert (window["answered"], window["accepted"], window["against"]) == (60, 20, 40)
+    assert row["evidence"]["replies"]
+    await heard(store, "gmail", ACCEPTED, 50, at=NOW + 1_200)
+    [closed] = await judged(store, NOW + 1_200)
+    assert (closed.do, closed.place) == (Do.CLOSE, change.place)
+
+
+async def test_a_few_questions_that_nobody_answered_are_no_incident(store: Store) -> None:
+    await heard(store, "other", RESOLVER, 12)
+    await heard(store, "gmail", ACCEPTED, 500)
+    assert await judged(store) == []
 
 
 async def test_recipients_faults_are_no_incident(store: Store) -> None:

@@ -6,6 +6,7 @@ story says, so that nobody waits for windows to pass.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,7 +22,9 @@ from analysis.schema import events, held_suppressions
 from analysis.tallies import Collected, Key, Outcome
 from carom.reputation import duties
 from tests.flows.house import House, carom_house, suppressed_addresses, until
+from tests.peers.dns_server import DnsServer, Manner
 from tests.peers.scripted_mx import Act, Say, ScriptedMX
+from tests.servers import LOOPBACK
 
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("error::ResourceWarning")]
 
@@ -211,3 +214,36 @@ async def test_deaths_that_were_real_are_released(tmp_path: Path) -> None:
         assert len(await carom.books(suppressed_addresses)) == 60
         [closed] = (await ask(carom, "/v1/incidents?state=all"))["incidents"]
         assert closed["state"] == "closed"
+
+
+async def test_our_own_resolver_fails_and_no_provider_is_blamed(tmp_path: Path) -> None:
+    clock = Ahead()
+    names = [f"shop{n}.example" for n in range(12)]
+    async with DnsServer() as dns, ScriptedMX({}) as mx:
+        for name in (".", *names):
+            dns.behave(name, Manner.SERVFAIL)
+        settings = {
+            "CAROM_SENDER__STATIC_MX": json.dumps({"gmail.com": f"{LOOPBACK}:{mx.port}"}),
+            "CAROM_SENDER__DNS__NAMESERVERS": json.dumps([f"{LOOPBACK}:{dns.port}"]),
+        }
+        url = f"sqlite:///{tmp_path / 'carom.db'}"
+        async with carom_house(tmp_path, url, mx=mx.port, clock=clock, **settings) as carom:
+            sent = await carom.submit_each([f"ann@{name}" for name in names])
+
+            async def all_tried() -> bool:
+                return all([(await carom.delivery(one))["attempts"] for one in sent])
+
+            await until(all_tried)
+            await judge(carom)
+            [incident] = (await ask(carom, "/v1/incidents"))["incidents"]
+            assert (incident["kind"], incident["provider"], incident["fault"]) == (
+                "resolver",
+                "all",
+                "sender",
+            )
+            assert "our own resolver" in incident["evidence"]["replies"][0]["text"]
+            explained = await ask(carom, f"/v1/explain?recipient=ann@{names[0]}")
+            assert explained["fault"] == "sender"
+            assert explained["incident"]["kind"] == "resolver"
+            assert "our own DNS resolver gave no answer" in explained["sentence"]
+            assert await carom.books(suppressed_addresses) == []

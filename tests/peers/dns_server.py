@@ -64,6 +64,7 @@ class DnsServer:
         self._ttl = ttl
         self._negative_ttl = negative_ttl
         self._zone: dict[tuple[str, str], dns.rrset.RRset] = {}
+        self._zone[".", "NS"] = dns.rrset.from_text(".", ttl, "IN", "NS", "a.root.example.")
         self._manners: dict[tuple[str, str | None], Manner] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Condition()

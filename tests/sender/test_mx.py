@@ -11,7 +11,7 @@ import pytest
 
 from analysis.reply import Reply, Stage
 from analysis.rulebook import shipped
-from analysis.verdict import Fault
+from analysis.verdict import Category, Fault
 from sender.mx import Exchangers, MailExchange, parse_target
 from sender.resolver import Resolver
 from sender.smtp import Host
@@ -333,3 +333,20 @@ async def test_a_fixed_host_without_address_is_temporary(
 def test_a_wrong_target_is_refused_at_once(text: str) -> None:
     with pytest.raises(ValueError, match="no host:port"):
         parse_target(text)
+
+
+@pytest.mark.parametrize("where", ["broken.example", "mx.broken.example"])
+async def test_a_resolver_of_ours_that_answers_nothing_is_told_from_a_domain_that_does_not(
+    server: DnsServer, make: Callable[..., MailExchange], where: str
+) -> None:
+    server.add("broken.example", "MX", "10 mx.broken.example.")
+    server.behave(where, Manner.SERVFAIL)
+    theirs = await make().route("broken.example")
+    server.behave(".", Manner.SERVFAIL)
+    ours = await make().route("broken.example")
+    assert isinstance(theirs, Reply)
+    assert isinstance(ours, Reply)
+    judged = [shipped().classify(one) for one in (theirs, ours)]
+    assert [one.fault for one in judged] == [Fault.NETWORK, Fault.SENDER]
+    assert [one.category for one in judged] == [Category.NETWORK] * 2
+    assert [one.permanent for one in (theirs, ours)] == [False, False]

@@ -252,3 +252,39 @@ def test_names_of_the_real_world_pass() -> None:
     for name in ("example.com", "_dmarc.example.com", "xn--bcher-kva.example", "a-b.c--d.e1"):
         assert check_name(name) == name
     assert check_name("Example.COM.") == "example.com"
+
+
+async def test_trouble_with_one_domain_is_not_our_resolvers(
+    server: DnsServer, resolver: Resolver
+) -> None:
+    server.behave("broken.example", Manner.SERVFAIL)
+    assert isinstance(await resolver.ask("broken.example", "MX"), Trouble)
+    assert await resolver.at_work()
+
+
+@pytest.mark.parametrize(
+    ("manner", "works"), [(Manner.SERVFAIL, False), (Manner.DROP, False), (Manner.REFUSED, True)]
+)
+async def test_a_resolver_that_does_not_know_the_root_does_not_work(
+    server: DnsServer, clock: Clock, manner: Manner, works: bool
+) -> None:
+    resolver = Resolver([server.nameserver], clock=clock, bounds=bounds_for(manner))
+    server.behave(".", manner)
+    assert await resolver.at_work() is works
+
+
+async def test_whether_the_resolver_works_is_asked_once_for_many_and_again_in_time(
+    server: DnsServer, resolver: Resolver, clock: Clock
+) -> None:
+    server.behave(".", Manner.SERVFAIL)
+    assert await asyncio.gather(*(resolver.at_work() for _ in range(50))) == [False] * 50
+    assert server.asked[".", "NS"] == 1
+    server.behave(".", None)
+    assert not await resolver.at_work()
+    clock.now += Bounds().trouble
+    assert await resolver.at_work()
+
+
+async def test_a_name_server_that_is_gone_does_not_work(clock: Clock) -> None:
+    resolver = Resolver([("127.0.0.1", 1)], clock=clock, bounds=Bounds(timeout=0.2, lifetime=0.5))
+    assert not await resolver.at_work()
