@@ -73,6 +73,7 @@ def create_app(engine: Engine) -> FastAPI:
         title="Carom",
         version=__version__,
         description=DESCRIPTION,
+        openapi_url=None,  # `carom.docs` answers it
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,

@@ -233,6 +233,13 @@ async def test_the_docs_name_every_call_and_every_field(api: Web) -> None:
     assert "<script" not in page
 
 
+async def test_what_strangers_may_ask_for_is_made_once(api: Web) -> None:
+    """The page costs 15 ms: a few strangers who ask for it again and again would stop the rest."""
+    first = [(await api.get(path)).content for path in ("/docs", "/openapi.json")]
+    api.app.openapi()["info"]["title"] = "Another"
+    assert [(await api.get(path)).content for path in ("/docs", "/openapi.json")] == first
+
+
 async def slow(scope: Any, receive: Any, send: Any) -> None:
     await asyncio.Event().wait()
 
