@@ -1,6 +1,6 @@
 """Charts: pure functions from data to SVG, without a library and without scripts.
 
-`lines`, `columns`, `bars` and `spark` give one `<svg>` element each.  A page that shows charts has
+`lines`, `columns` and `bars` give one `<svg>` element each.  A page that shows charts has
 `STYLE` once in a `<style>` element: it holds their colours, for light and dark, so that a chart
 fits its page.  Charts scale with the page; a title and, for those who hear the page, a description
 of the data are inside.  All words are escaped.  Times are Unix seconds and shown in UTC.
@@ -215,20 +215,6 @@ def bars(
     told = description or "; ".join(f"{row.name}: {_ending(row, show)}" for row in rows)
     legend = legend_of([(compared[0], False)], width, ghost=compared[1]) if compared else ""
     return _svg(title, told, legend + "".join(drawn), width, height)
-
-
-def spark(values: Sequence[float | None], *, width: int = 120, height: int = 28) -> str:
-    """A small line without axes, for a table's cell; hidden from readers of the page's words."""
-    known = [value for value in values if _known(value) and value is not None]
-    if len(values) < 2 or not known:
-        return ""
-    across = scale(0, len(values) - 1, 2, width - 2)
-    up = scale(min(known), max(known), height - 3, 3)
-    points = list(enumerate(values))
-    drawn = "".join(_run(run, across, up, "plot-line", 0) for run in _runs(points))
-    size = f'width="{width}" height="{height}" style="width:{width}px"'
-    box = f'viewBox="0 0 {width} {height}"'
-    return f'<svg class="plot" {size} {box} aria-hidden="true">{drawn}</svg>'
 
 
 def _known(value: float | None, *, log: bool = False) -> bool:

@@ -37,8 +37,6 @@ MAX_READABLE: Final = 30
 """Parts whose text is read."""
 MAX_TEXT: Final = 64_000
 """Characters of a decoded part that are read."""
-MAX_LINE: Final = 2_000
-"""Characters of a line that are read."""
 
 _HEADER_LINE = re.compile(r"\n(?![ \t])")
 _FIELD_NAME = re.compile(r"[!-9;-~]{1,80}[ \t]{0,4}:", re.ASCII)

@@ -130,8 +130,6 @@ class Composed:
     from_: Mailbox
     subject: str  # decoded, for people
     message_id: str  # with its angle brackets
-    eight_bit: bool = False  # the body needs 8BITMIME, RFC 6152
-    internationalised: bool = False  # the headers need SMTPUTF8, RFC 6531
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +153,6 @@ def compose(draft: Draft, origin: Origin) -> Composed:
         draft.from_,
         draft.subject.strip(" "),
         origin.message_id,
-        internationalised=not block.isascii(),
     )
 
 

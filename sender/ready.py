@@ -95,8 +95,6 @@ def accept(message: Ready, origin: Origin) -> Composed:
         _from(values.get("from")),
         decoded(values.get("subject", b"")),
         unfolded(values.get("message-id", origin.message_id.encode())).decode(),
-        eight_bit=not message.body.isascii(),
-        internationalised=not block.isascii(),
     )
 
 

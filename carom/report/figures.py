@@ -59,7 +59,6 @@ class Caused:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    made_at: float
     since: float
     until: float
     weeks: int  # how far back the span lies that this one is compared with
@@ -90,7 +89,6 @@ def gather(tx: Connection, since: float, now: float) -> Figures:
     span, past = Span(first, last), Span(first - back, last - back)
     counts, earlier = stats.count(tx, span), stats.count(tx, past)
     return Figures(
-        made_at=now,
         since=first,
         until=now,
         weeks=weeks,

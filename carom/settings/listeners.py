@@ -148,9 +148,6 @@ class IngestLimits(Section):
     )
     min_rate: int = key(500, "Slower data is a trick to hold a slot.", "octets a second", ge=0)
     recipients: int = key(50, "In one transaction.", "recipients", ge=1)
-    null_recipients: int = key(
-        1, "From the null sender: a bounce has one recipient.", "recipients", ge=1
-    )
     errors: int = key(20, "Refused commands before the session is closed.", "commands", ge=1)
     junk_commands: int = key(100, "Commands that lead to no mail, such as NOOP.", "commands", ge=1)
     message_size: Size = key(
@@ -173,11 +170,7 @@ class IngestLimits(Section):
         "In a day, to one return path, which everybody knows who got that mail.",
         "octets",
     )
-    line: Size = key(998, "RFC 5322 section 2.1.1, without CRLF.", "octets")
     header: Size = key(100_000, "The header of a report; parsers are slow on more.", "octets")
-    depth: int = key(20, "Nested MIME parts; the parser recurses.", "parts", ge=1)
-    parts: int = key(200, "MIME parts in all.", "parts", ge=1)
-    text: Size = key(64_000, "Text of a report that is read.", "octets")
     parse_time: Duration = key(1.0, "CPU time for one report before it is put aside.", "duration")
     parse_memory: Size = key(
         256_000_000,

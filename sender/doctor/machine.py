@@ -9,8 +9,6 @@ from sender.doctor.finding import Finding, found
 
 SPARE_FILES = 200
 """Beside connections: the database, logs, DNS questions, listeners."""
-WAIT_SECONDS = 60
-"""A port is kept for so long after its connection ended (TIME_WAIT)."""
 DISK_LOW, DISK_FULL = 5_000_000_000, 1_000_000_000
 """Octets."""
 CLOCK_OFF, CLOCK_WRONG = 2.0, 60.0

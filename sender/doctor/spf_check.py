@@ -30,8 +30,8 @@ MOST_RECORD = 2_000
 MOST_QUESTIONS = 120
 """Of one reading; ten lookups of ten MX hosts each, and some."""
 SECONDS = 10.0
-ALLOWED = 10
 CROWDED = 8
+"""Lookups of a record that leave little room for more: ten are allowed."""
 
 Lookup = Callable[[str, str], Answer]
 

@@ -114,7 +114,7 @@ def test_record_of_a_message_says_what_was_given() -> None:
     assert composed.subject == "Grüße"
     assert composed.message_id == "<01jd0c4r0m0000000000000abc@example.com>"
     assert composed.from_ == SHOP
-    assert (composed.eight_bit, composed.internationalised) == (False, False)
+    assert composed.content.isascii()
 
 
 PNG = Attachment("logo.png", "image/png", b"\x89PNG", "logo", "inline")
@@ -249,14 +249,13 @@ def test_long_recipient_list_is_folded() -> None:
 def test_idn_domain_is_written_in_a_labels() -> None:
     composed = compose(draft(to=(parse_mailbox("ann@bücher.example"),)), ORIGIN)
     assert b"To: ann@xn--bcher-kva.example\r\n" in composed.content
-    assert not composed.internationalised
+    assert composed.content.isascii()
 
 
-def test_address_beyond_ascii_makes_the_message_internationalised() -> None:
-    """RFC 6532: such an address has no ASCII form, the message needs SMTPUTF8."""
+def test_address_beyond_ascii_stands_as_it_is() -> None:
+    """RFC 6532: such an address has no ASCII form."""
     composed = compose(draft(to=(parse_mailbox("Jörg <jörg@example.net>"),)), ORIGIN)
     assert "<jörg@example.net>".encode() in composed.content
-    assert composed.internationalised
 
 
 # bodies
@@ -526,7 +525,7 @@ def test_missing_headers_are_put_in_front_and_the_rest_is_untouched() -> None:
     assert accepted.subject == "Grüße"
     assert accepted.message_id == ORIGIN.message_id
     assert accepted.from_ == SHOP
-    assert (accepted.eight_bit, accepted.internationalised) == (False, False)
+    assert accepted.content.isascii()
 
 
 def test_headers_that_are_there_stay() -> None:
@@ -572,16 +571,16 @@ def test_headers_alone_are_a_message() -> None:
     assert taken(b"From: a@example.com").content.endswith(b"From: a@example.com\r\n\r\n")
 
 
-def test_eight_bit_body_is_left_alone_and_reported() -> None:
+def test_eight_bit_body_is_left_alone() -> None:
     ready = raw("From: a@example.com", text=b"\xe4\xf6\xfc\r\n")
     accepted = taken(ready)
     assert accepted.content.endswith(b"\r\n\r\n\xe4\xf6\xfc\r\n")
-    assert (accepted.eight_bit, accepted.internationalised) == (True, False)
 
 
-def test_utf_8_header_makes_it_internationalised() -> None:
+def test_utf_8_header_is_read_and_left_alone() -> None:
     accepted = taken(raw("From: a@example.com", "Subject: Grüße"))
-    assert (accepted.subject, accepted.internationalised) == ("Grüße", True)
+    assert accepted.subject == "Grüße"
+    assert "\r\nSubject: Grüße\r\n".encode() in accepted.content
 
 
 @pytest.mark.parametrize(
