@@ -20,7 +20,7 @@ from hashlib import sha256
 from sqlalchemy import Connection, func, select
 
 from analysis.schema import suppressions
-from analysis.store import OPTION
+from analysis.store_terms import OPTION
 
 
 class NoKey(Exception):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from analysis.store import SqliteStore
+from analysis.sqlite_store import SqliteStore
 from tests.carom import console_cast as cast
 from tests.carom.console_peer import Console, console
 

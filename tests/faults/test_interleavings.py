@@ -19,8 +19,9 @@ import pytest
 from sqlalchemy import Connection, event, text
 from sqlalchemy.util import await_only
 
+from analysis.postgres_store import PostgresStore
 from analysis.schema import metadata
-from analysis.store import PostgresStore, StoreUnavailable
+from analysis.store import StoreUnavailable
 from tests.amounts import Amount
 from tests.faults.test_simulated_life import (
     STEPS,
