@@ -20,7 +20,7 @@ from analysis.organisation import organisational_domain
 from ingest.dkim_key import made
 
 HASTE = 1.0
-FIRST = 30.0
+FIRST = 20.0
 PATIENCE = 6 * 3_600.0
 """Seconds to the first time that a key is asked for again, and to the last: name servers come back
 by then, or never answer."""

@@ -38,6 +38,12 @@ DMARC = mail(packed(dmarc_xml(dmarc_report()), "gzip"))
 TLS = tls_mail(packed(tls_json(tls_report()), "gzip"))
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as a slow machine needs."""
+    monkeypatch.setattr(authenticity, "HASTE", 60.0)
+
+
 class World:
     """A DNS and who asks it."""
 
@@ -178,7 +184,10 @@ async def test_a_dns_that_stalls_holds_a_batch_up_for_a_moment_and_is_heard_the_
         assert at.dns.asked[REPORTER.name, "TXT"] == 1
 
 
-async def test_strangers_whose_servers_stall_leave_the_resolver_to_others() -> None:
+async def test_strangers_whose_servers_stall_leave_the_resolver_to_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(authenticity, "HASTE", 0.5)
     houses = [House("example.net", f"s{n}") for n in range(3 * MOST_OPEN)]
     async with world() as at:
         at.dns.gate.clear()

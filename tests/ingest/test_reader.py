@@ -19,6 +19,7 @@ from analysis.rulebook import shipped
 from analysis.schema import aggregate_reports, raw_inbound, reports, suppressions
 from analysis.store import Store
 from carom import aggregating
+from ingest import authenticity
 from ingest.authenticity import FIRST
 from ingest.inbox import MOST_TRIES
 from ingest.parse import read_mail
@@ -334,6 +335,12 @@ REPORTER = House("example.net")
 REPORT = REPORTER.signed(mail(packed(dmarc_xml(dmarc_report()), "gzip")))
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as a slow machine needs to ask for a key."""
+    monkeypatch.setattr(authenticity, "HASTE", 60.0)
+
+
 @asynccontextmanager
 async def proving(store: Store, dns: DnsServer, now: list[float]) -> AsyncIterator[Reader]:
     """A reader that asks this DNS for keys."""
@@ -358,6 +365,7 @@ async def signers(store: Store) -> list[str]:
     return [row["signed_by"] for row in await rows(store, aggregate_reports)]
 
 
+@pytest.mark.usefixtures("patient")
 async def test_a_report_waits_for_the_dns_and_keeps_no_other_waiting(store: Store) -> None:
     await kept(store, raw(REPORT, purpose="dmarc"), raw(b"hello"))
     now = [NOW]
@@ -376,6 +384,7 @@ async def test_a_report_waits_for_the_dns_and_keeps_no_other_waiting(store: Stor
         assert await signers(store) == ["example.net"]
 
 
+@pytest.mark.usefixtures("patient")
 async def test_a_report_whose_key_nobody_ever_gives_is_an_unsigned_one(store: Store) -> None:
     await kept(store, raw(REPORT, purpose="dmarc"))
     now = [NOW]
