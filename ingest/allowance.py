@@ -31,6 +31,7 @@ class Bounds:
     anybody: int = 2_000_000_000  # to addresses without a token, from all clients
     client: int = 500_000_000  # the same, from one client
     token: int = 20_000_000  # with one delivery's token
+    least: int = 10_000  # that a message counts for: the smallest has to be read and has its rows
 
 
 class Allowance:
@@ -60,7 +61,7 @@ class Allowance:
         needed: Counter[str] = Counter()
         for accepted in recipients:
             for who, _ in self._accounts(client, accepted):
-                needed[who] += octets
+                needed[who] += max(octets, self._bounds.least)
         for who, more in needed.items():
             self._taken[who] = self._by(who) + more
         self._by(_ALL)

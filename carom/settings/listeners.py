@@ -156,7 +156,7 @@ class IngestLimits(Section):
     daily_open: Size = key(
         2_000_000_000,
         "In a day, to addresses that need no token: it is kept for `inbound_days`, and anybody may "
-        "write there. More is put off (452).",
+        "write there. A message counts for 10 kB at least. More is put off (452).",
         "octets",
     )
     daily_open_per_ip: Size = key(

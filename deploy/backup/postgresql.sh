@@ -3,6 +3,7 @@
 #
 #     postgresql.sh postgresql://carom@db/carom /var/backups/carom
 #
+# The password belongs into ~/.pgpass or PGPASSWORD: everybody on the machine sees command lines.
 # Bodies of messages and raw reports are most of it and are wanted least after a disaster; with
 # --lean they stay out.  For "not one accepted message lost" keep a synchronous standby, and the WAL
 # archive of primary.conf; a nightly dump loses a day.

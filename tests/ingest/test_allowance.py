@@ -11,7 +11,7 @@ from sender.tokens import Purpose, Token
 
 DAY = 86_400.0
 NOW = 20_000 * DAY
-BOUNDS = Bounds(anybody=1_000, client=300, token=100)
+BOUNDS = Bounds(anybody=1_000, client=300, token=100, least=0)
 EVE, BOB = "192.0.2.1", "192.0.2.2"
 OPEN = Accepted("fbl@bounces.example.com", "fbl", None)
 
@@ -28,6 +28,11 @@ def test_one_client_does_not_use_up_what_all_may_leave() -> None:
     assert not room.is_left(EVE, OPEN, NOW)
     assert not room.take(EVE, [OPEN], 1, NOW)
     assert room.take(BOB, [OPEN], 1, NOW)
+
+
+def test_very_many_very_small_messages_are_bounded_too() -> None:
+    room = Allowance(Bounds(anybody=1_000, client=300, token=100, least=50))
+    assert sum(room.take(EVE, [OPEN], 1, NOW) for _ in range(100)) == 6
 
 
 def test_many_clients_together_are_bounded_too() -> None:
