@@ -26,6 +26,7 @@ from typing import cast
 import structlog
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from analysis.smtpd.arrived import unread
 from analysis.smtpd.door import Door, Limits, Reason, client_address
 from analysis.smtpd.path import CommandError
 from analysis.store import StoreFull
@@ -272,7 +273,7 @@ class Connection(SMTP):
         if reply.startswith(b"5"):
             self._errors += 1
         self._unsaid += reply + b"\r\n"
-        if self._grouped and b"\n" in self._reader._buffer:  # type: ignore[attr-defined]
+        if self._grouped and b"\n" in unread(self._reader):
             return
         if self.transport.is_closing():  # uvloop would raise RuntimeError, as if we were at fault
             raise ConnectionAbortedError("went before its answer")

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 
+from analysis.smtpd.arrived import put_back
 from analysis.smtpd.door import Door, Limits, Reason
 from analysis.smtpd.path import CommandError
 
@@ -40,8 +41,8 @@ class Content:
         Raises `CommandError` for what is refused and `asyncio.IncompleteReadError` at EOF.
         """
         # The line before the content is DATA's own: with its end put back, a dot on the first
-        # line looks like any other.  aiosmtpd reaches into this buffer for STARTTLS, too.
-        self._reader._buffer[:0] = b"\r\n"  # type: ignore[attr-defined]
+        # line looks like any other.
+        put_back(self._reader, b"\r\n")
         while True:
             try:
                 self._take(await self._reader.readuntil(_END))

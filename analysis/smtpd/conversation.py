@@ -20,6 +20,7 @@ from typing import Protocol, runtime_checkable
 import structlog
 
 from analysis.smtpd import auth, notices
+from analysis.smtpd.arrived import unread, whole_lines
 from analysis.smtpd.auth import Credentials
 from analysis.smtpd.connection import Connection, House
 from analysis.smtpd.content import Content
@@ -163,9 +164,9 @@ class Conversation(Connection):
         For handlers that can ask about many at once.  Each is judged and answered in its own turn
         all the same, before anybody waits for the client again.
         """
-        lines = bytes(self._reader._buffer).split(b"\r\n")[:-1]  # type: ignore[attr-defined]
         found: list[str] = []
-        for line in lines[: self._limits.recipients - len(self.envelope.rcpt_tos) - 1]:
+        room = self._limits.recipients - len(self.envelope.rcpt_tos) - 1
+        for line in whole_lines(self._reader)[:room]:
             verb, _, argument = line.partition(b" ")
             if verb.upper() != b"RCPT":
                 break
@@ -217,7 +218,7 @@ class Conversation(Connection):
             raise CommandError("501 5.5.4 Syntax: STARTTLS")
         if self._house.tls is None or self.encrypted:
             raise CommandError("503 5.5.1 No STARTTLS here and now")
-        if self._reader._buffer:  # type: ignore[attr-defined]
+        if unread(self._reader):
             # Sent in plain text to be taken for encrypted: CVE-2011-0411, CVE-2024-34083.
             raise CommandError("554 5.5.1 Nothing may follow STARTTLS", last=True)
         self.transport.pause_reading()  # or the handshake's first octets are read as a command
