@@ -12,8 +12,9 @@ with `MOST_OPEN` questions at once they leave the resolver to those who send.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from enum import Enum
+from typing import Any
 
 from analysis.facts import Kind, Reading, Signature
 from analysis.organisation import organisational_domain
@@ -29,6 +30,8 @@ MOST_TRIED = 3
 """Signatures of one report whose keys are asked for."""
 MOST_RECORDS = 3
 """Of one name; there should be one."""
+
+_SERVICES = {Kind.TLS_RPT: "tlsrpt"}  # s= of a key: RFC 8460 section 3
 
 Ask = Callable[[str], Awaitable[Sequence[str] | None]]
 """The TXT records of a name; None where nobody could say."""
@@ -54,24 +57,36 @@ def ask_again(received: float, now: float) -> float | None:
 class Authenticity:
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
-        self._open: set[asyncio.Task[Sequence[str] | None]] = set()
+        self._open: dict[str, asyncio.Task[Sequence[str] | None]] = {}
 
     async def signers(self, reports: Sequence[tuple[Reading, float]]) -> list[str | Later]:
         """Who signed each, of those that came at a time: the reporter's organisational domain, ''
         where that one did not, or `LATER`."""
+        aligned = await asyncio.to_thread(  # the public suffix list takes long to load, once
+            lambda: [_aligned(*report) for report in reports]
+        )
         until = asyncio.get_running_loop().time() + HASTE
-        return list(await asyncio.gather(*(self._signer(*report, until) for report in reports)))
+        return list(
+            await asyncio.gather(
+                *(
+                    self._signer(those, _SERVICES.get(reading.kind, "email"), until)
+                    for those, (reading, _) in zip(aligned, reports, strict=True)
+                )
+            )
+        )
 
     async def close(self) -> None:
         """Give up the questions under way."""
-        for task in self._open:
+        tasks = list(self._open.values())
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._open, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _signer(self, reading: Reading, received: float, until: float) -> str | Later:
-        service = "tlsrpt" if reading.kind is Kind.TLS_RPT else "email"
+    async def _signer(
+        self, signatures: Sequence[Signature], service: str, until: float
+    ) -> str | Later:
         unsure = False
-        for signature in _aligned(reading, received)[:MOST_TRIED]:
+        for signature in signatures[:MOST_TRIED]:
             records = await self._records(signature, until)
             if records is None:
                 unsure = True
@@ -80,15 +95,26 @@ class Authenticity:
         return LATER if unsure else ""
 
     async def _records(self, signature: Signature, until: float) -> Sequence[str] | None:
-        if len(self._open) >= MOST_OPEN:
-            return None
         name = f"{signature.selector}._domainkey.{signature.domain}"
+        while name not in self._open and len(self._open) >= MOST_OPEN:
+            if not await _one_of(self._open.values(), until):
+                return None
+        task = self._open.get(name) or self._begin(name)
+        return task.result() if await _one_of([task], until) else None
+
+    def _begin(self, name: str) -> asyncio.Task[Sequence[str] | None]:
+        """Ask, for as long as it takes, for all who want to know."""
         task = asyncio.ensure_future(self._ask(name))
-        self._open.add(task)
-        task.add_done_callback(self._open.discard)
-        left = until - asyncio.get_running_loop().time()
-        await asyncio.wait({task}, timeout=max(0.0, left))
-        return task.result() if task.done() else None
+        self._open[name] = task
+        task.add_done_callback(lambda _: self._open.pop(name))
+        return task
+
+
+async def _one_of(tasks: Iterable[asyncio.Task[Any]], until: float) -> bool:
+    """Whether one of them is done by then."""
+    left = max(0.0, until - asyncio.get_running_loop().time())
+    done, _ = await asyncio.wait(tasks, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+    return bool(done)
 
 
 def _aligned(reading: Reading, received: float) -> list[Signature]:

@@ -197,6 +197,17 @@ async def test_strangers_whose_servers_stall_leave_the_resolver_to_others(
         assert at.dns.most_open == MOST_OPEN
 
 
+async def test_a_morning_full_of_reports_is_judged_at_once() -> None:
+    houses = [House("example.net", f"s{n}") for n in range(3 * MOST_OPEN)]
+    async with world() as at:
+        for one in houses:
+            at.dns.add(*one.zone())
+        signed = [one.signed(DMARC) for one in houses * 2]
+        assert await at.signers(*signed) == ["example.net"] * len(signed)
+        assert at.dns.asked.total() == len(houses), "each key once"
+        assert at.dns.most_open <= MOST_OPEN
+
+
 async def test_a_report_with_many_signatures_is_asked_for_a_few() -> None:
     content = DMARC
     for number in range(MOST_TRIED + 2):
