@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, update
 
-from analysis import cohorts, suppression
+from analysis import cohorts, soft_marks, suppression
 from analysis.decide import counts_as_soft
 from analysis.events import announce, event
 from analysis.facts import Arrival, Kind, ReportedRecipient
@@ -153,10 +153,12 @@ def withhold(
     have; a soft bounce is a mark on its day, and suppresses only where enough days have one.
     """
     address, verdict = bytes(delivery.address_hash), ground.verdict
-    if reason is Reason.SOFT_BOUNCE and address not in suppression.count_soft_bounces(
-        tx, [address], ground.at, limits, late=ground.late
-    ):
-        return False
+    if reason is Reason.SOFT_BOUNCE:
+        enough, window = limits.soft_days, limits.soft_window
+        if not soft_marks.mark(
+            tx, [address], ground.at, late=ground.late, enough=enough, window=window
+        ):
+            return False
     until = limits.until(reason, ground.at, verdict.category if verdict else None)
     if until is not None and until <= now:
         return False

@@ -17,14 +17,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, select
 
-from analysis import suppression
+from analysis import soft_marks, suppression
 from analysis.amends import ACTOR, Effect, Memory
 from analysis.consequence import COMPLAINTS
 from analysis.facts import Kind
 from analysis.lifecycle import State
-from analysis.schema import attempts, audit, deliveries, reports, soft_bounces
+from analysis.schema import attempts, audit, deliveries, reports
 from analysis.suppression import DAY, EVERY_STREAM, Lift, Reason, Suppression
 from analysis.verdict import Fault, Severity
 
@@ -147,12 +147,7 @@ def unmark(tx: Connection, delivery: Any, at: float, memory: Memory, *, late: bo
     same = (h for h in facts if h.reason is Reason.SOFT_BOUNCE and h.late is late)
     if any(int(h.at // DAY) == day for h in same):
         return
-    mark = delete(soft_bounces).where(
-        soft_bounces.c.address_hash == address,
-        soft_bounces.c.day == day,
-        soft_bounces.c.late == late,
-    )
-    tx.execute(mark)
+    soft_marks.take_back(tx, address, day, late=late)
 
 
 def _may_lift(tx: Connection, entry: Suppression, address: bytes) -> bool:

@@ -5,7 +5,7 @@ different reasons live side by side, so that lifting a bounce never lifts a comp
 submit and once more just before sending.  Every change is audited in the same transaction.
 
 Only positive knowledge gets here: a hard fault of the recipient or its domain, soft ones on
-several distinct days, a complaint, an unsubscribe, or a person.
+several distinct days (`analysis.soft_marks`), a complaint, an unsubscribe, or a person.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from sqlalchemy import (
     tuple_,
 )
 
-from analysis import audit, keyed_hash
+from analysis import audit, keyed_hash, soft_marks
 from analysis.events import announce, event
-from analysis.schema import soft_bounces, suppressions
-from analysis.store import IN_LIMIT, chunks, insert_once, upsert
+from analysis.schema import suppressions
+from analysis.store import IN_LIMIT, chunks, upsert
 from analysis.verdict import Category
 
 EVERY_STREAM = "*"
@@ -244,7 +244,7 @@ def lift(tx: Connection, order: Lift) -> list[Suppression]:
         tx.execute(delete(suppressions).where(matching))
         _note(tx, "lift", lifted, actor=order.actor, why=order.why, at=order.at)
     if Reason.SOFT_BOUNCE in order.reasons:
-        forget_soft_bounces(tx, [order.address_hash], late=True)
+        soft_marks.forget(tx, [order.address_hash], late=True)
     return lifted
 
 
@@ -259,44 +259,6 @@ def take_off(
         names = [(e.address_hash, e.stream, e.reason.value) for e in chunk]
         tx.execute(delete(suppressions).where(tuple_(*key).in_(names)))
     _note(tx, "lift", entries, actor=actor, why=why, at=at)
-
-
-def count_soft_bounces(
-    tx: Connection, hashes: Iterable[bytes], now: float, limits: Limits, *, late: bool
-) -> set[bytes]:
-    """Note a soft bounce today for each address; returns those with enough distinct days.
-
-    `late`: said in a bounce, after the next host had accepted.
-    """
-    today = int(now // DAY)
-    addresses = sorted(set(hashes))
-    rows = [{"address_hash": h, "day": today, "late": late} for h in addresses]
-    insert_once(tx, soft_bounces, rows)
-    repeated: set[bytes] = set()
-    for chunk in chunks(addresses, IN_LIMIT):
-        repeated.update(
-            tx.execute(
-                select(soft_bounces.c.address_hash)
-                .where(
-                    soft_bounces.c.address_hash.in_(chunk),
-                    soft_bounces.c.day > today - int(limits.soft_window // DAY),
-                )
-                .group_by(soft_bounces.c.address_hash)
-                .having(func.count(soft_bounces.c.day.distinct()) >= limits.soft_days)
-            ).scalars()
-        )
-    return repeated
-
-
-def forget_soft_bounces(tx: Connection, hashes: Iterable[bytes], *, late: bool = False) -> None:
-    """An acceptance: what was refused in a session has passed.
-
-    Bounces that follow acceptances are forgotten only with `late`, and otherwise by their age: a
-    gateway accepts every day for a mailbox behind it that is full.
-    """
-    for chunk in chunks(sorted(set(hashes)), IN_LIMIT):
-        of_these = soft_bounces.c.address_hash.in_(chunk)
-        tx.execute(delete(soft_bounces).where(of_these, *([] if late else [~soft_bounces.c.late])))
 
 
 def browse(

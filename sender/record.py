@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from analysis import cohorts, half_open, radar, suppression
+from analysis import cohorts, half_open, radar, soft_marks, suppression
 from analysis.decide import held_against
 from analysis.events import announce, event
 from analysis.held import list_or_hold
@@ -250,15 +250,20 @@ def _learn(
     """What these outcomes say about the addresses."""
     delivered = [r.claim.address_hash for r in records if r.fact is Fact.ACCEPTED]
     if delivered:
-        suppression.forget_soft_bounces(tx, delivered)
+        soft_marks.forget(tx, delivered)
     held = [(held_against(r.fact, r.verdict), r) for r in records]
     dead = [r for reason, r in held if reason is Reason.HARD_BOUNCE]
     given_up = [r for reason, r in held if reason is Reason.SOFT_BOUNCE]
     entries = [_entry(r, Reason.HARD_BOUNCE, now, limits) for r in dead]
     longer = _probed(tx, records, given_up, now)
     if given_up:
-        repeated = suppression.count_soft_bounces(
-            tx, [r.claim.address_hash for r in given_up], now, limits, late=False
+        repeated = soft_marks.mark(
+            tx,
+            [r.claim.address_hash for r in given_up],
+            now,
+            late=False,
+            enough=limits.soft_days,
+            window=limits.soft_window,
         )
         entries += [
             _entry(r, Reason.SOFT_BOUNCE, now, limits)

@@ -19,14 +19,13 @@ from analysis.suppression import (
     ask,
     browse,
     count_by_reason,
-    count_soft_bounces,
-    forget_soft_bounces,
     lift,
     standing,
     suppress,
 )
 from analysis.verdict import Category
-from tests.storing import DAY, LIMITS, NOW, entry, hash_of, reasons, rows, suppressed
+from tests.analysis.test_soft_marks import soft
+from tests.storing import DAY, NOW, entry, hash_of, reasons, rows, suppressed
 
 pytestmark = pytest.mark.anyio
 
@@ -44,13 +43,6 @@ async def lifted(store: Store, address: str, *which: Reason, stream: str | None 
         hash_of(address), "ops", "asked by phone", NOW + 5, frozenset(which or Reason), stream
     )
     return len(await store.write(lambda tx: lift(tx, order)))
-
-
-async def soft(
-    store: Store, now: float, *addresses: str, limits: Limits = LIMITS, late: bool = False
-) -> set[bytes]:
-    hashes = [hash_of(a) for a in addresses or (ANN,)]
-    return await store.write(lambda tx: count_soft_bounces(tx, hashes, now, limits, late=late))
 
 
 async def test_whoever_is_not_on_the_list_may_be_written_to(store: Store) -> None:
@@ -144,34 +136,6 @@ def test_each_reason_lasts_as_long_as_its_limit_says() -> None:
     assert limits.until(Reason.SOFT_BOUNCE, NOW, Category.BAD_DOMAIN) == NOW + 10
     for lasting in (Reason.COMPLAINT, Reason.UNSUBSCRIBE, Reason.MANUAL):
         assert limits.until(lasting, NOW) is None
-
-
-async def test_soft_bounces_count_by_distinct_days(store: Store) -> None:
-    for hour in range(20):
-        assert await soft(store, NOW // DAY * DAY + hour * 3600) == set()
-    assert await soft(store, NOW + DAY) == set()
-    assert await soft(store, NOW + 2 * DAY) == {hash_of(ANN)}
-
-
-async def test_soft_bounces_outside_the_window_are_forgotten(store: Store) -> None:
-    window = Limits(soft_days=3, soft_window=10 * DAY)
-    await soft(store, NOW, limits=window)
-    await soft(store, NOW + 5 * DAY, limits=window)
-    assert await soft(store, NOW + 10 * DAY, limits=window) == set()
-    assert await soft(store, NOW + 11 * DAY, limits=window) == {hash_of(ANN)}
-
-
-async def test_soft_bounces_of_others_count_for_nothing(store: Store) -> None:
-    await soft(store, NOW, ANN, BOB)
-    await soft(store, NOW + DAY, BOB)
-    assert await soft(store, NOW + 2 * DAY, ANN, BOB) == {hash_of(BOB)}
-
-
-async def test_a_success_makes_soft_bounces_forgotten(store: Store) -> None:
-    await soft(store, NOW)
-    await soft(store, NOW + DAY)
-    await store.write(lambda tx: forget_soft_bounces(tx, [hash_of(ANN)]))
-    assert await soft(store, NOW + 2 * DAY) == set()
 
 
 async def test_lifting_soft_bounces_starts_their_count_again(store: Store) -> None:
