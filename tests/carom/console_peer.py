@@ -8,18 +8,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from html import unescape
+from html.parser import HTMLParser
 from pathlib import Path
 
 import httpx2
 from fastapi import FastAPI
 
-from analysis import keys, sessions
+from analysis import browsing, keys, sessions
 from analysis.keys import NewKey
 from analysis.sessions import Guest
 from carom import assembly
 from carom.engine import Engine
 from carom.http_server import serve_http
 from carom.web import create_app
+from tests.carom import console_cast as cast
 from tests.carom.web_peer import URL, made
 from tests.storing import NOW
 
@@ -129,3 +131,59 @@ async def served(console: Console) -> AsyncIterator[str]:
 def words(page: httpx2.Response) -> str:
     """What a page says, without its tags."""
     return unescape(" ".join(re.sub(r"<[^>]*>", " ", page.text).split()))
+
+
+PAGES = (
+    "",
+    "?span=week",
+    "/queue",
+    "/suppressions",
+    "/suppressions?reason=manual",
+    "/incidents",
+    "/not-understood",
+    "/inbound",
+    "/streams",
+    "/keys",
+    "/audit",
+    "/search?q=receipt",
+    "/search?q=xy",
+    "/search?q=nothing%20of%20the%20kind",
+    "/address?address=li.na%40qq.com",
+    "/address?address=hana%40naver.com",
+    "/address?address=nobody%40example.org",
+)
+
+
+async def peopled(peer: Console) -> Console:
+    found = await cast.put_on(peer.engine.store)
+    delivery_id = found[cast.FULL]
+    owner = await peer.engine.store.read(lambda tx: browsing.owner(tx, delivery_id))
+    peer.first, peer.first_delivery = owner or "", delivery_id
+    assert (await peer.sign_in()).status_code == 303
+    return peer
+
+
+def pages_of(peer: Console) -> tuple[str, ...]:
+    return (*PAGES, f"/messages/{peer.first}")
+
+
+_TAGS = """
+html head meta title link script body a header img form label input span kbd button nav ul li main
+footer p dialog h1 h2 h3 dl dt dd section div blockquote b ol time details summary code pre table
+thead tbody tr th td select option article strong br figure svg desc text line rect circle path
+fieldset legend
+"""
+
+
+class Inspector(HTMLParser):
+    """Refuses whatever our templates do not write themselves."""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert tag in _TAGS.split(), tag
+        for name, value in attrs:
+            assert not name.startswith("on"), (tag, name)
+            assert name != "style", tag
+            if name in ("href", "src", "action"):
+                assert (value or "").startswith(("/console", "#content")), value
+        if tag == "script":
+            assert dict(attrs)["src"], "no script in the page itself"

@@ -164,7 +164,7 @@ CHECKS = (
         "header, SQL, CSV, HTML and log injection through every field",
         "0",
         "flows/test_injection.py",
-        "carom/test_console.py",
+        "carom/console/test_hostile.py",
     ),
     _check(
         "S8",
