@@ -47,6 +47,7 @@ _SETTINGS = {
     "CAROM_SENDER__CONCURRENCY": str(CONCURRENCY),
     "CAROM_SENDER__SITE_CONNECTIONS": str(CONCURRENCY),
     "CAROM_INGEST__LIMITS__CONNECTIONS_PER_MINUTE": "1000000",
+    "CAROM_SUPPRESSION__BREAKER": "false",  # half of a provider's mailboxes die here, and may
 }
 
 
