@@ -13,7 +13,8 @@ from carom.errors import SettingsError
 from carom.settings import Settings
 from ingest.engagement import Engagement
 from ingest.evidence import shipped
-from sender.compliance import Facts, Finding, Standing, check
+from sender.compliance import Facts, Standing, check
+from sender.compliance_findings import Finding
 from sender.letters import Letter
 from sender.lint_api import Lints
 from sender.linting import Linting

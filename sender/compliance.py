@@ -1,79 +1,27 @@
 """Compliance before send: what a receiver, or the law, would hold against a message.
 
-Pure: a `Letter` and what is known of our own domains in, findings out, each with its mend in
-English and Chinese (`compliance.toml`).  A finding is said once a message with the number of
-places; at most `MOST_FINDINGS` are.  Nothing is sent, asked or changed, and a plain text costs
-microseconds.  What a finding does is the stream's choice: nothing, a warning, or a refusal for an
-error.  Spam triggers are advice only: nobody knows a filter from outside.
+Pure: a `Letter` and what is known of our own domains in, findings out (`compliance_findings`), each
+with its mend.  Nothing is sent, asked or changed, and a plain text costs microseconds.  What a
+finding does is the stream's choice: nothing, a warning, or a refusal for an error.  Spam triggers
+are advice only: nobody knows a filter from outside.
 """
 
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from importlib.resources import files
-from ipaddress import ip_address
-from typing import Any
-from urllib.parse import urlsplit
 
-from sender.html_tokens import Kind, Token, tokens
+from sender.compliance_findings import Finding, Found
+from sender.compliance_html import check_html
 from sender.letters import Letter, senders
 
-MOST_FINDINGS = 20
-MOST_EXAMPLE = 120
 LARGE = 10_000_000
 CLIPPED = 102_000
 LONG_SUBJECT = 150
 DAY = 86_400.0
-
-ERROR, WARNING, ADVICE = "error", "warning", "advice"
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    severity: str
-    en: str
-    zh: str
-    mend_en: str
-    mend_zh: str
-
-
-TEXTS: dict[str, Text] = {
-    code: Text(**told)
-    for code, told in tomllib.loads(
-        files("sender").joinpath("compliance.toml").read_text(encoding="utf-8")
-    ).items()
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """`where` is the API's field; `example` is the first place, `count` says how many there are."""
-
-    code: str
-    where: str
-    example: str = ""
-    count: int = 1
-
-    @property
-    def severity(self) -> str:
-        return TEXTS[self.code].severity
-
-    def view(self) -> dict[str, Any]:
-        told = TEXTS[self.code]
-        return {
-            "code": self.code,
-            "severity": told.severity,
-            "where": self.where,
-            "text": {"en": told.en, "zh": told.zh},
-            "mend": {"en": told.mend_en, "zh": told.mend_zh},
-            "example": self.example,
-            "count": self.count,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,24 +52,9 @@ class Standing:
     now: float
 
 
-@dataclass(slots=True)
-class _Found:
-    """One finding a code, with its first example."""
-
-    codes: dict[str, Finding] = field(default_factory=dict)
-
-    def add(self, code: str, where: str, example: str = "") -> None:
-        there = self.codes.get(code)
-        if there is not None:
-            self.codes[code] = Finding(code, there.where, there.example, there.count + 1)
-        elif len(self.codes) < MOST_FINDINGS:
-            shown = "".join(c if c.isprintable() else "?" for c in example[:MOST_EXAMPLE])
-            self.codes[code] = Finding(code, where, shown)
-
-
 def check(letter: Letter, facts: Facts, standing: Standing) -> tuple[Finding, ...]:
     """Findings, the worst first."""
-    found = _Found()
+    found = Found()
     _subject(letter, found)
     _identity(letter, facts, found)
     _parts(letter, found)
@@ -129,19 +62,16 @@ def check(letter: Letter, facts: Facts, standing: Standing) -> tuple[Finding, ..
     if letter.ready:
         _headers(letter, standing.now, found)
     if letter.html is not None:
-        _html(letter.html, facts, found)
-    if not found.codes:
-        return ()
-    return tuple(sorted(found.codes.values(), key=lambda one: _ORDER[one.severity]))
+        check_html(letter.html, facts.organisation, found)
+    return found.worst_first()
 
 
-_ORDER = {ERROR: 0, WARNING: 1, ADVICE: 2}
 _REPLY = re.compile(r"(?:re|aw|sv|fwd?|回复|答复|转发)\s?[:\uff1a]", re.IGNORECASE)
 _PLACEHOLDER = re.compile(r"\{\{[^{}\n]{1,60}\}\}|\{%[^{}\n]{1,60}%\}|%%[A-Za-z_]{2,40}%%")
 _ADDRESS = re.compile(r"[^\s@<>\"']{1,64}@([A-Za-z0-9.-]{1,253})")
 
 
-def _subject(letter: Letter, found: _Found) -> None:
+def _subject(letter: Letter, found: Found) -> None:
     subject = letter.subject
     if not subject.strip():
         found.add("subject_empty", "subject")
@@ -155,7 +85,7 @@ def _subject(letter: Letter, found: _Found) -> None:
         found.add("subject_pretends", "subject", subject)
 
 
-def _identity(letter: Letter, facts: Facts, found: _Found) -> None:
+def _identity(letter: Letter, facts: Facts, found: Found) -> None:
     where = "raw" if letter.ready else "from"
     if letter.from_ is None:
         if letter.ready:
@@ -184,7 +114,7 @@ def alignment(domain: str, facts: Facts) -> str | None:
     return "from_unaligned"
 
 
-def _parts(letter: Letter, found: _Found) -> None:
+def _parts(letter: Letter, found: Found) -> None:
     if letter.size > LARGE:
         found.add("too_large", "attachments" if letter.attachments else "text", str(letter.size))
     if letter.html is not None:
@@ -199,7 +129,7 @@ def _parts(letter: Letter, found: _Found) -> None:
             found.add("placeholder", where, left[0])
 
 
-def _unsubscribe(letter: Letter, facts: Facts, standing: Standing, found: _Found) -> None:
+def _unsubscribe(letter: Letter, facts: Facts, standing: Standing, found: Found) -> None:
     if standing.stream in facts.unsubscribe:
         return
     offered = letter.headers.get("list-unsubscribe", "")
@@ -209,7 +139,7 @@ def _unsubscribe(letter: Letter, facts: Facts, standing: Standing, found: _Found
         found.add("one_click_missing", "raw", offered)
 
 
-def _headers(letter: Letter, now: float, found: _Found) -> None:
+def _headers(letter: Letter, now: float, found: Found) -> None:
     if letter.from_ is None and "from" in letter.headers and senders(letter.headers["from"]) != 1:
         found.add("from_malformed", "raw", letter.headers["from"])
     date = letter.headers.get("date")
@@ -232,100 +162,3 @@ def _near(date: str, now: float) -> bool:
     except (ValueError, TypeError, IndexError, OverflowError, OSError):
         return False
     return now - 7 * DAY <= at <= now + DAY
-
-
-_ACTIVE = frozenset({"script", "form", "iframe", "object", "embed", "applet"})
-_LOCAL = (".local", ".internal", ".lan", ".localhost", ".test", ".invalid")
-_SHOWN = re.compile(
-    r"(?:(https?)://)?((?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24})(?:[:/?#]\S*)?", re.IGNORECASE
-)
-FEW_WORDS = 20
-MOST_HTML = 200_000
-"""Characters of HTML that are looked at, so that a lint has a bounded price; twice what Gmail shows
-before it clips."""
-
-
-def _html(html: str, facts: Facts, found: _Found) -> None:
-    link: Token | None = None
-    words: list[str] = []
-    images = written = 0
-    for token in tokens(html[:MOST_HTML]):
-        match token.kind, token.tag:
-            case Kind.TEXT, _:
-                said = html[token.start : token.end].strip()
-                written += len(said)
-                if link is not None:
-                    words.append(said)
-            case Kind.OPEN, "a":
-                link, words = token, []
-            case Kind.CLOSE, "a" if link is not None:
-                _link(link, "".join(words), facts, found)
-                link = None
-            case Kind.OPEN, "img":
-                images += 1
-                if token.get("alt") is None:
-                    found.add("image_without_alt", "html", token.get("src") or "")
-            case Kind.OPEN, tag if tag in _ACTIVE:
-                found.add("active", "html", tag)
-    if images and written < FEW_WORDS:
-        found.add("image_alone", "html")
-
-
-def _link(link: Token, words: str, facts: Facts, found: _Found) -> None:
-    target = link.get("href")
-    if target is None:  # an anchor to jump to
-        return
-    target = target.strip()
-    for code in _target_faults(target):
-        found.add(code, "html", target)
-    shown = _SHOWN.fullmatch(words)
-    if shown and target.lower().startswith("http") and _differ(shown, target, facts):
-        found.add("link_mismatch", "html", f"{words} -> {target}")
-
-
-def _target_faults(target: str) -> Iterator[str]:
-    lower = target.lower()
-    if lower in ("", "#") or lower.startswith(("javascript:", "about:", "{{")):
-        yield "link_empty"
-        return
-    if not lower.startswith(("http:", "https:")):
-        if ":" not in lower and not lower.startswith("#"):
-            yield "link_empty"  # a relative address has nothing to be relative to
-        return
-    host = _host(target)
-    if not host:
-        yield "link_empty"
-        return
-    if (
-        host == "localhost"
-        or host.endswith(_LOCAL)
-        or "." not in host.strip("[]").replace(":", ".")
-    ):
-        yield "link_local"
-    elif number := _number(host):
-        yield "link_local" if number.is_private else "link_numeric"
-    if lower.startswith("http:"):
-        yield "link_insecure"
-
-
-def _host(target: str) -> str:
-    try:
-        return (urlsplit(target).hostname or "").lower()
-    except ValueError:
-        return ""
-
-
-def _number(host: str) -> Any:
-    if ":" not in host and not host[-1:].isdigit():  # no top-level domain ends in a digit
-        return None
-    try:
-        return ip_address(host)
-    except ValueError:
-        return None
-
-
-def _differ(shown: re.Match[str], target: str, facts: Facts) -> bool:
-    """Another site than the one that is shown, or http where https is shown."""
-    if (shown[1] or "").lower() == "https" and target.lower().startswith("http:"):
-        return True
-    return facts.organisation(shown[2].lower()) != facts.organisation(_host(target))

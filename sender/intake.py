@@ -22,7 +22,7 @@ from analysis.batch import Batch
 from analysis.ids import beside
 from analysis.store import Store
 from sender.allowances import Rate
-from sender.compliance import TEXTS, Finding
+from sender.compliance_findings import TEXTS, Finding
 from sender.compose import Composed, Draft, Origin, compose
 from sender.headers import ComposeError
 from sender.linting import Linting

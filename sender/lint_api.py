@@ -17,7 +17,8 @@ from starlette.responses import Response
 from analysis.access import Access
 from analysis.address import Mailbox
 from analysis.body import answer, checked, read_body
-from sender.compliance import Finding, Standing, check
+from sender.compliance import Standing, check
+from sender.compliance_findings import Finding
 from sender.compose import Draft, Origin
 from sender.headers import ComposeError
 from sender.letters import Letter, of_draft, of_ready

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
-from sender.compliance import ERROR, Facts, Finding, Standing, check
+from sender.compliance import Facts, Standing, check
+from sender.compliance_findings import ERROR, Finding
 from sender.compose import Composed, Draft
 from sender.letters import of_draft, of_ready
 from sender.ready import Ready

@@ -26,7 +26,7 @@ from analysis.suppression import Question, Reason, Suppression, ask
 from sender import caps
 from sender.allowances import Rate
 from sender.caps import Over
-from sender.compliance import ADVICE, Finding
+from sender.compliance_findings import ADVICE, Finding
 
 RANKS = {"otp": 0, "transactional": 1, "bulk": 2}
 """Strict priority of the classes: a login code never waits behind a newsletter."""

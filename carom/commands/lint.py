@@ -16,7 +16,8 @@ from carom.commands import ConfigOption, JsonOption
 from carom.content import facts
 from carom.errors import UsageError
 from carom.settings import load
-from sender.compliance import ERROR, TEXTS, Finding, Standing, check
+from sender.compliance import Standing, check
+from sender.compliance_findings import ERROR, TEXTS, Finding
 from sender.lint_api import letter_of
 
 

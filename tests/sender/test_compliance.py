@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from analysis.address import parse_mailbox
-from sender.compliance import TEXTS, Facts, Standing, check
+from sender.compliance import Facts, Standing, check
+from sender.compliance_findings import TEXTS
 from sender.compose import Draft
 from sender.letters import of_draft
 from sender.lint_api import letter_of
