@@ -23,6 +23,8 @@ from analysis.exchange.cells import read_time
 from analysis.problem import Problem, invalid
 
 MOST_ERRORS = 10
+LARGEST = 2**63 - 1
+"""Of a whole number that either database can hold; JSON knows no end."""
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -143,6 +145,8 @@ def read_cursor(cursor: str | None, *kinds: type) -> tuple[Any, ...] | None:
     except ValueError:  # UnicodeError, binascii.Error and JSONDecodeError are
         raise _no_cursor() from None
     if not isinstance(parts, list) or [type(part) for part in parts] != list(kinds):
+        raise _no_cursor()
+    if any(isinstance(part, int) and not -LARGEST <= part <= LARGEST for part in parts):
         raise _no_cursor()
     if any(isinstance(part, str) and not part.isprintable() for part in parts):
         raise _no_cursor()

@@ -56,7 +56,7 @@ class Sample(Body):
 
     data: Data = Field(default_factory=dict)
     lang: Lang = ""
-    version: int | None = None
+    version: int | None = Field(None, ge=1, le=1_000_000_000)
     draft: NewTemplate | None = None
 
 
@@ -67,7 +67,7 @@ class Trial(Body):
     from_: MailboxField | None = Field(None, alias="from")
     data: Data = Field(default_factory=dict)
     lang: Lang = ""
-    version: int | None = None
+    version: int | None = Field(None, ge=1, le=1_000_000_000)
     stream: str = "default"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -221,6 +222,20 @@ async def test_a_store_that_is_away_is_503_and_not_ready(api: Web) -> None:
     assert answer.status_code == 503
     assert is_problem(answer)
     assert "suppressions" not in answer.text
+
+
+@pytest.mark.parametrize("number", ["9223372036854775808", "18446744073709551615", "1e400", "-1"])
+async def test_a_number_that_no_database_holds_is_refused(api: Web, number: str) -> None:
+    """In a cursor that somebody made up, in a body, in a path."""
+    cursor = base64.urlsafe_b64encode(f"[{number}]".encode()).decode().rstrip("=")
+    answers = [await api.get(path, {"cursor": cursor}) for path in ("/v1/events", "/v1/audit")]
+    pair = base64.urlsafe_b64encode(f'[{number},"x"]'.encode()).decode().rstrip("=")
+    answers.append(await api.get("/v1/dmarc", {"cursor": pair}))
+    answers.append(await api.get(f"/v1/templates/x/versions/{number}"))
+    for path in ("/v1/templates/x/preview", "/v1/templates/x/test"):
+        body = f'{{"version": {number}, "to": "a@example.net", "from": "b@example.com"}}'
+        answers.append(await api.client.post(path, content=body))
+    assert {one.status_code for one in answers} <= {200, 400, 404, 422}
 
 
 async def test_the_docs_name_every_call_and_every_field(api: Web) -> None:
