@@ -15,8 +15,9 @@ from analysis.lifecycle import Fact
 from analysis.metrics import Metrics
 from analysis.webhooks import Result
 from carom.tallying import Tallying
+from sender.idempotency import Receipt
 from sender.record import Record
-from sender.submit import Receipt, Submission
+from sender.submit import Submission
 from sender.unsent import Expired
 
 log = structlog.get_logger()

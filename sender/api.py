@@ -41,6 +41,7 @@ from analysis.replicas import Reads
 from analysis.store import Store, StoreUnavailable
 from analysis.suppression_api import StreamName
 from sender import unsent
+from sender.idempotency import Idempotency, Receipt
 from sender.intake import LARGE, Intake, Order, Refused
 from sender.order import (
     Again,
@@ -56,7 +57,6 @@ from sender.order import (
 from sender.pressure import Congested
 from sender.ready import Ready, read
 from sender.resend import again_order_of
-from sender.submit import Idempotency, Receipt
 
 MOST_RECIPIENTS = 50
 SLICE = 25

@@ -25,10 +25,11 @@ from sender.allowances import Rate
 from sender.compliance_findings import TEXTS, Finding
 from sender.compose import Composed, Draft, Origin, compose
 from sender.headers import ComposeError
+from sender.idempotency import Idempotency, Receipt
 from sender.linting import Linting
 from sender.pressure import Pressure
 from sender.ready import Ready, accept
-from sender.submit import RANKS, Idempotency, Receipt, Recipient, Submission, submit
+from sender.submit import RANKS, Recipient, Submission, submit
 from sender.tokens import Tokens
 from sender.tracking import Tracking
 

@@ -28,10 +28,10 @@ from analysis.exchange import read_time
 from analysis.problem import Problem, invalid
 from sender.compose import Attachment, Draft
 from sender.headers import ComposeError
+from sender.idempotency import Idempotency
 from sender.intake import Order, Refused
 from sender.ready import Ready
 from sender.ready import recipients as named_recipients
-from sender.submit import Idempotency
 
 MOST_METADATA = 16_000
 """Octets of `metadata` as JSON: it is a label for the client's own records, not storage."""

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from analysis.address import AddressError, Mailbox, parse_mailbox
+from sender.idempotency import Idempotency
 from sender.intake import Order
 from sender.order import Terms, raw_order_of
 from sender.ready import read
-from sender.submit import Idempotency
 
 _ONCE_ONLY = re.compile(
     rb"^(?:Message-ID|Date|Feedback-ID):[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*",

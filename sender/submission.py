@@ -45,12 +45,12 @@ from analysis.smtpd.door import is_loopback
 from analysis.store import StoreFull, StoreUnavailable
 from analysis.suppression import Reason as Why
 from analysis.suppression import Suppression
+from sender.idempotency import Receipt
 from sender.intake import Order, Refused
 from sender.logins import Login, Logins
 from sender.order import raw_order_of
 from sender.pressure import Congested
 from sender.submission_headers import IDEMPOTENCY, WishError, Wishes, header_of, take_out
-from sender.submit import Receipt
 
 log = structlog.get_logger()
 

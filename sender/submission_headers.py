@@ -29,9 +29,9 @@ import orjson
 from analysis.body import checked
 from analysis.problem import Problem
 from sender.headers import MAX_BLOCK, decoded, unfolded
+from sender.idempotency import Idempotency
 from sender.order import Terms
 from sender.ready import Field, Ready, read_lines
-from sender.submit import Idempotency
 
 PREFIX = "X-Carom-"
 IDEMPOTENCY = f"{PREFIX}Idempotency-Key"

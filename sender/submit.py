@@ -15,18 +15,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, insert
 
 from analysis import cohorts, half_open
 from analysis.events import announce, event
 from analysis.lifecycle import State
-from analysis.schema import bodies, deliveries, idempotency, messages
-from analysis.store import IN_LIMIT, chunks, insert_once
+from analysis.schema import bodies, deliveries, messages
 from analysis.suppression import Question, Reason, Suppression, ask
 from sender import caps
 from sender.allowances import Rate
 from sender.caps import Over
 from sender.compliance_findings import ADVICE, Finding
+from sender.idempotency import Idempotency, Keyed, Receipt, claim, remember
 
 RANKS = {"otp": 0, "transactional": 1, "bulk": 2}
 """Strict priority of the classes: a login code never waits behind a newsletter."""
@@ -39,12 +39,6 @@ class Recipient:
     address_hash: bytes
     domain: str
     return_path: str  # VERP, fixed here so that every try uses the same
-
-
-@dataclass(frozen=True, slots=True)
-class Idempotency:
-    key_hash: bytes  # SHA-256 of the API key's id and the Idempotency-Key
-    body_hash: bytes  # SHA-256 of the request's body
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,78 +63,20 @@ class Submission:
     findings: tuple[Finding, ...] = ()  # what the lint has to say
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """The answer to one submission; `replayed` if it had been accepted before."""
-
-    answer: dict[str, Any]
-    replayed: bool = False
-    conflict: bool = False  # the same Idempotency-Key came with another body
-
-
 def submit(tx: Connection, submissions: Sequence[Submission], now: float) -> list[Receipt]:
     """Make the submissions durable when `tx` commits; an answer for each, in order."""
-    earlier, twins = _answered(tx, submissions)
+    keyed = [Keyed(s.id, s.idempotency, s.created_at) for s in submissions if s.idempotency]
+    earlier, twins = claim(tx, keyed)
     fresh = [s for s in submissions if s.id not in earlier and s.id not in twins]
     withheld = _withheld(tx, fresh, now)
     over = _over(tx, fresh, withheld, now)
     answers = {s.id: _answer(s, withheld, over, now) for s in fresh}
     _write(tx, fresh, withheld, over, now)
-    _remember(tx, fresh, answers)
+    remember(tx, {s.idempotency.key_hash: answers[s.id] for s in fresh if s.idempotency})
     return [
         earlier.get(s.id) or Receipt(answers[twins.get(s.id, s.id)], replayed=s.id in twins)
         for s in submissions
     ]
-
-
-def _answered(
-    tx: Connection, submissions: Sequence[Submission]
-) -> tuple[dict[str, Receipt], dict[str, str]]:
-    """Receipts for keys used in an earlier commit, and the twins within this batch (id -> id).
-
-    The key is claimed by inserting it: of two transactions with the same key one waits for the
-    other's end and then sees its answer.
-    """
-    keyed = [(s, s.idempotency) for s in submissions if s.idempotency is not None]
-    first: dict[bytes, tuple[str, Idempotency]] = {}
-    for s, mark in keyed:
-        first.setdefault(mark.key_hash, (s.id, mark))
-    rows = [
-        {**_mark_row(mark), "answer": {}, "created_at": s.created_at}
-        for s, mark in keyed
-        if first[mark.key_hash][0] == s.id
-    ]
-    rows.sort(key=lambda row: row["key_hash"])  # two batches of the same keys never form a ring
-    claimed = {bytes(key) for key in insert_once(tx, idempotency, rows, returning="key_hash")}
-    kept = _kept(tx, [key for key in first if key not in claimed])
-    receipts: dict[str, Receipt] = {}
-    twins: dict[str, str] = {}
-    for s, mark in keyed:
-        body_hash, answer = kept.get(mark.key_hash, (first[mark.key_hash][1].body_hash, None))
-        if body_hash != mark.body_hash:
-            receipts[s.id] = Receipt({}, conflict=True)
-        elif answer is not None:
-            receipts[s.id] = Receipt(answer, replayed=True)
-        elif first[mark.key_hash][0] != s.id:
-            twins[s.id] = first[mark.key_hash][0]
-    return receipts, twins
-
-
-def _mark_row(mark: Idempotency) -> dict[str, Any]:
-    return {"key_hash": mark.key_hash, "body_hash": mark.body_hash}
-
-
-def _kept(tx: Connection, keys: list[bytes]) -> dict[bytes, tuple[bytes, dict[str, Any]]]:
-    """Key hash -> body hash and answer, as an earlier transaction left them."""
-    found: dict[bytes, tuple[bytes, dict[str, Any]]] = {}
-    for chunk in chunks(keys, IN_LIMIT):
-        rows = tx.execute(
-            select(idempotency.c.key_hash, idempotency.c.body_hash, idempotency.c.answer).where(
-                idempotency.c.key_hash.in_(chunk)
-            )
-        )
-        found.update({bytes(key): (bytes(body), answer) for key, body, answer in rows})
-    return found
 
 
 def _withheld(
@@ -330,23 +266,3 @@ def _delivery_row(
         "category": None if entry is None else entry.category,
         "rule": None if entry is None else f"suppressed/{entry.reason.value}",
     }
-
-
-def _remember(
-    tx: Connection, fresh: Sequence[Submission], answers: dict[str, dict[str, Any]]
-) -> None:
-    """Keep the answers, so that the same key gets the same answer again."""
-    kept = [
-        {"of_key": s.idempotency.key_hash, "given": answers[s.id]}
-        for s in fresh
-        if s.idempotency is not None
-    ]
-    if kept:
-        tx.execute(_REMEMBER, kept)
-
-
-_REMEMBER = (
-    update(idempotency)
-    .where(idempotency.c.key_hash == bindparam("of_key"))
-    .values(answer=bindparam("given", type_=idempotency.c.answer.type))
-)

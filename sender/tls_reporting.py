@@ -27,10 +27,10 @@ from analysis.batch import Overloaded
 from analysis.schema import tls_reports_sent, tls_results
 from analysis.store import Store, StoreUnavailable, chunks, upsert
 from sender import tls_store
+from sender.idempotency import Idempotency, Receipt
 from sender.intake import Order, Refused
 from sender.ready import read
 from sender.resolver import Found, Resolver, Trouble
-from sender.submit import Idempotency, Receipt
 from sender.tls_report import DAY, PROBE
 from sender.tls_report_file import Reporter, content, mail
 from sender.tls_rua import Asked, asked

@@ -23,9 +23,10 @@ from analysis.store import Store, StoreUnavailable, Work
 from analysis.suppression import EVERY_STREAM, Limits, Reason, Suppression, suppress
 from analysis.verdict import UNKNOWN, Category, Fault, Severity, Verdict
 from sender import queue
+from sender.idempotency import Idempotency, Receipt
 from sender.queue import Claim
 from sender.record import Record, record
-from sender.submit import Idempotency, Receipt, Recipient, Submission, submit
+from sender.submit import Recipient, Submission, submit
 
 NOW = 1_800_000_000.0
 DAY = 86_400.0

@@ -31,8 +31,8 @@ from typing import Any
 import asyncpg
 
 from carom.bench.send import sending_to
+from sender.idempotency import Idempotency
 from sender.intake import Order
-from sender.submit import Idempotency
 from tests import moulds
 from tests.bench.bench_nodes import SITES, ms_of_server, order_to, sink
 from tests.flows.house import House, carom_house, until

@@ -16,9 +16,10 @@ from analysis.schema import bodies, deliveries, messages
 from analysis.store import Store
 from carom.ids import ids
 from sender.compose import Draft
+from sender.idempotency import Receipt
 from sender.intake import LARGE, MOST_RECIPIENTS, Intake, Order, Refused, Terms
 from sender.ready import read
-from sender.submit import Receipt, Submission
+from sender.submit import Submission
 from sender.tokens import Key, Token, Tokens
 from tests.storing import DAY, NOW, entry, marked, new_id, rows, suppressed
 

@@ -23,11 +23,11 @@ from analysis.smtpd.door import is_loopback
 from analysis.store import Store, StoreUnavailable
 from analysis.suppression import Question, Suppression
 from analysis.suppression import Reason as Why
+from sender.idempotency import Receipt
 from sender.intake import Intake, Order, Terms
 from sender.logins import LoginLimits, Logins
 from sender.ready import read
 from sender.submission import Desk, Submission
-from sender.submit import Receipt
 from sender.tokens import Key, Tokens
 from tests.peers.certificates import Certificate, certificate_for
 from tests.peers.smtp_client import Wire, dial
