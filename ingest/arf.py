@@ -14,7 +14,8 @@ from analysis.facts import Kind, Reading, ReportedRecipient
 from analysis.reply import clean
 from ingest import addresses
 from ingest.dsn import untyped
-from ingest.mime import Headers, Mail
+from ingest.header_block import Headers
+from ingest.mime import Mail
 
 _ORIGINAL = (
     "x-hmxmroriginalrecipient",

@@ -7,7 +7,8 @@ their bounces with `Auto-Submitted: auto-replied` as well.
 
 from __future__ import annotations
 
-from ingest.mime import Headers, Mail
+from ingest.header_block import Headers
+from ingest.mime import Mail
 from ingest.wording import any_of
 
 _MARKS = frozenset(

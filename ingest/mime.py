@@ -1,9 +1,9 @@
 """Hostile bytes made into a flat list of parts, in time and memory that the limits below bound.
 
-Owns the byte level: line ends, header blocks, multipart boundaries, transfer encodings.
-A splitter of our own instead of `email.parser`: that one recurses by nesting, copies every line and
-takes seconds for a crafted megabyte (docs of each limit).  Only what reports need is kept: nothing
-is ever re-serialised from here.
+Owns the byte level: line ends, multipart boundaries, transfer encodings; `ingest.header_block`
+reads the header of each part.  A splitter of our own instead of `email.parser`: that one recurses
+by nesting, copies every line and takes seconds for a crafted megabyte.  Only what reports need is
+kept: nothing is ever re-serialised from here.
 
 Promises: never raises for any bytes; walks without recursion; each byte is looked at a bounded
 number of times.  What is over a limit is left unread and named in `Mail.defects`.
@@ -14,19 +14,24 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from typing import Final
 
-from ingest.charsets import base64_bytes, decode_text, decode_words, guess
+from ingest.charsets import base64_bytes, decode_text, decode_words
+from ingest.header_block import (
+    MAX_HEADER_BYTES,
+    MAX_HEADER_LINES,
+    Headers,
+    content_type,
+    parameters_of,
+    split,
+)
 from ingest.html_text import html_to_text
 
 MAX_BYTES: Final = 10_000_000
-"""Bytes of a message that are looked at; the listener accepts no more."""
-MAX_HEADER_BYTES: Final = 100_000
-MAX_HEADER_LINES: Final = 2_000
+"""Bytes of a message that are looked at; the listener takes no more unless it is told to."""
 MAX_PARTS: Final = 200
 MAX_DEPTH: Final = 20
 MAX_SCAN_BYTES: Final = 4_000_000
@@ -38,12 +43,6 @@ MAX_READABLE: Final = 30
 MAX_TEXT: Final = 64_000
 """Characters of a decoded part that are read."""
 
-_HEADER_LINE = re.compile(r"\n(?![ \t])")
-_FIELD_NAME = re.compile(r"[!-9;-~]{1,80}[ \t]{0,4}:", re.ASCII)
-_TYPE = re.compile(r"\s{0,20}([\w.+-]{1,60}/[\w.+-]{1,80})", re.ASCII)
-_PARAMETER = re.compile(
-    r';[\s;]{0,40}([\w*-]{1,40})\s{0,10}=\s{0,10}(?:"([^"]{0,300})"|([^\s;"]{1,300}))', re.ASCII
-)
 _DELIMITER = re.compile(rb"(?:^|\n)--([!-~]{4,70})[ \t]{0,5}\n")
 _MESSAGES = frozenset({"message/rfc822", "message/global", "message/partial"})
 _HEADERS_ONLY = frozenset(
@@ -54,43 +53,6 @@ _HEADERS_ONLY = frozenset(
         "message/global-headers",
     }
 )
-
-
-class Headers:
-    """A header block: names without case, values unfolded, every repetition kept in order."""
-
-    __slots__ = ("_values", "text")
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self._values: dict[str, list[str]] = {}
-        for line in _HEADER_LINE.split(text, MAX_HEADER_LINES)[:MAX_HEADER_LINES]:
-            if match := _FIELD_NAME.match(line):
-                name = line[: match.end() - 1].rstrip().lower()
-                value = line[match.end() :].replace("\n", " ").strip()
-                self._values.setdefault(name, []).append(value)
-
-    def get(self, name: str) -> str:
-        """The first value of a field as it stands, '' where there is none."""
-        values = self._values.get(name)
-        return values[0] if values else ""
-
-    def all(self, name: str) -> list[str]:
-        return self._values.get(name, [])
-
-    def word(self, name: str) -> str:
-        """The first value with its encoded words decoded.  RFC 2047."""
-        return decode_words(self.get(name))
-
-    @property
-    def names(self) -> Set[str]:
-        return self._values.keys()
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._values
-
-    def __bool__(self) -> bool:
-        return bool(self._values)
 
 
 @dataclass(frozen=True)
@@ -105,7 +67,7 @@ class Part:
 
     @cached_property
     def filename(self) -> str:
-        disposition = _parameters(self.headers.get("content-disposition"))
+        disposition = parameters_of(self.headers.get("content-disposition"))
         name = disposition.get("filename") or self.parameters.get("name") or ""
         return decode_words(name)
 
@@ -173,7 +135,7 @@ class Mail:
         for part in self.parts:
             if part.is_message:
                 block = part.decoded if part.headers.get("content-transfer-encoding") else part.body
-                return Headers(_split(block.lstrip(b"\n"))[0])
+                return Headers(split(block.lstrip(b"\n"))[0])
         return Headers("")
 
 
@@ -194,7 +156,7 @@ def read_mime(raw: bytes) -> Mail:
     if len(raw) > MAX_BYTES:
         walk.defect(f"only the first {MAX_BYTES} bytes were read")
     data = _lines(raw[:MAX_BYTES])
-    head, body = _split(data)
+    head, body = split(data)
     headers = Headers(head)
     if len(head) >= MAX_HEADER_BYTES or head.count("\n") >= MAX_HEADER_LINES:
         walk.defect("the header is too long")
@@ -217,7 +179,7 @@ def _collect(
             walk.parts.append(Part(headers, leaf, parameters, body, depth))
             continue
         for piece in reversed(pieces):
-            inner_head, inner_body = _split(piece)
+            inner_head, inner_body = split(piece)
             inner = Headers(inner_head)
             inner_kind, inner_parameters = content_type(inner)
             stack.append((inner, inner_kind, inner_parameters, inner_body, depth + 1))
@@ -272,36 +234,3 @@ def _lines(raw: bytes) -> bytes:
         if b"\n" not in raw[:MAX_HEADER_BYTES]:
             raw = raw.replace(b"\r", b"\n")
     return raw.removeprefix(b"\xef\xbb\xbf").lstrip(b"\n")
-
-
-def _split(data: bytes) -> tuple[str, bytes]:
-    """Header block and body of a message or part."""
-    if data[:1] == b"\n":
-        return "", data[1:]
-    if data[:5] in (b"From ", b">From"):  # an mbox line in front
-        end = data.find(b"\n")
-        data = data[end + 1 :] if 0 <= end < 300 else data
-    end = data.find(b"\n\n", 0, MAX_HEADER_BYTES)
-    if end < 0:
-        end = data.find(b"\n \n", 0, MAX_HEADER_BYTES)  # a blank line that kept a space
-    if end < 0:
-        block, body = data[:MAX_HEADER_BYTES], data[MAX_HEADER_BYTES:]
-    else:
-        block, body = data[:end], data[end + 2 :]
-    head = guess(block)
-    if not _FIELD_NAME.match(head):
-        return "", data
-    return head, body
-
-
-def content_type(headers: Headers) -> tuple[str, dict[str, str]]:
-    value = headers.get("content-type")[:2_000]
-    match = _TYPE.match(value)
-    return (match[1].lower() if match else "text/plain"), _parameters(value)
-
-
-def _parameters(value: str) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for match in _PARAMETER.finditer(value[:2_000]):
-        found.setdefault(match[1].lower().rstrip("*"), match[2] or match[3] or "")
-    return found

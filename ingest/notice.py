@@ -13,8 +13,9 @@ from functools import cached_property
 
 from ingest import addresses
 from ingest.finding import Finding
+from ingest.header_block import Headers
 from ingest.listing import DASHES, Trust, Walk
-from ingest.mime import MAX_TEXT, Headers, Mail
+from ingest.mime import MAX_TEXT, Mail
 from ingest.wording import FOOTER, RETURNED
 
 MAX_LINES = 1_500

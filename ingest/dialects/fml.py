@@ -10,7 +10,7 @@ import re
 
 from ingest import addresses
 from ingest.finding import Finding
-from ingest.mime import Headers
+from ingest.header_block import Headers
 from ingest.notice import Notice
 
 _REFUSALS = (
