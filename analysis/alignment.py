@@ -1,7 +1,8 @@
 """Alignment: what an aggregate report is worth, and which of its sources are ours.
 
-Pure.  Anybody may send a report to the address that the DNS names, and nothing in it can be proven;
-so a report that is not about our domains, or about a time to come or long gone, counts for nothing.
+Pure.  Anybody may send a report to the address that the DNS names, and a signature proves who says
+it, not that it is so; hence a report that is not about our domains, or about a time to come or long
+gone, counts for nothing.
 
 A source is ours where the settings say so, where SPF passed for our own return path (whose record
 is ours), where one of our DKIM keys signed (which a forwarder's mail still shows), or where an

@@ -27,7 +27,8 @@ import re2
 
 from analysis.enhanced import meaning
 from analysis.reply import Reply
-from analysis.rulefile import USUAL, Rule, RuleError, read_rules
+from analysis.rule import USUAL, Rule
+from analysis.rulefile import RuleError, read_rules
 from analysis.verdict import UNKNOWN, Category, Severity, Verdict
 
 PATTERN_MEMORY = 4 << 20

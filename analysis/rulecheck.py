@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import re2
 
+from analysis.rule import Example, Rule
 from analysis.rulebook import Rulebook, joined, pattern_options
-from analysis.rulefile import Example, Rule
 
 MAX_PROGRAM = 5_000
 """RE2 instructions of one rule; beyond it a rule should be split.  Shipped rules stay below."""

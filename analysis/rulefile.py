@@ -29,14 +29,14 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
 from analysis.providers import PROVIDERS
 from analysis.reply import Reply, Stage
-from analysis.verdict import Category, Fault, Severity, Verdict
+from analysis.rule import USUAL, Example, Rule
+from analysis.verdict import Category, Fault, Severity
 
 MAX_FILE = 1_000_000
 """Bytes of a rule file that are read."""
@@ -52,107 +52,11 @@ _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
 _ENHANCED = re.compile(r"[245*](?:\.[0-9]{1,3}){0,2}", re.ASCII)
 _TEXT_CONFIDENCE = 0.9
 _CODE_CONFIDENCE = 0.3
+_MAY_SUPPRESS = {Category.BAD_MAILBOX, Category.MAILBOX_DISABLED, Category.BAD_DOMAIN}
 
 
 class RuleError(ValueError):
     """A rule file cannot be used; the message names the file, the rule and the mend."""
-
-
-@dataclass(frozen=True, slots=True)
-class Meaning:
-    """Whose fault a category usually is, and whether it lasts."""
-
-    fault: Fault
-    severity: Severity
-    suppress: bool = False
-
-
-_LASTING = Severity.HARD
-_PASSING = Severity.SOFT
-
-USUAL: Mapping[Category, Meaning] = {
-    Category.BAD_MAILBOX: Meaning(Fault.RECIPIENT, _LASTING, suppress=True),
-    Category.MAILBOX_DISABLED: Meaning(Fault.RECIPIENT, _LASTING, suppress=True),
-    Category.MAILBOX_FULL: Meaning(Fault.RECIPIENT, _PASSING),
-    Category.BAD_DOMAIN: Meaning(Fault.DOMAIN, _LASTING, suppress=True),
-    Category.NETWORK: Meaning(Fault.NETWORK, _PASSING),
-    Category.EXPIRED: Meaning(Fault.NETWORK, _PASSING),
-    Category.TOO_BIG: Meaning(Fault.MESSAGE, _LASTING),
-    Category.SPAM_CONTENT: Meaning(Fault.SENDER, _PASSING),
-    Category.VIRUS: Meaning(Fault.MESSAGE, _LASTING),
-    Category.REPUTATION: Meaning(Fault.SENDER, _PASSING),
-    Category.RATE_LIMIT: Meaning(Fault.SENDER, _PASSING),
-    Category.GREYLISTED: Meaning(Fault.RECEIVER, _PASSING),
-    Category.POLICY: Meaning(Fault.SENDER, _PASSING),
-    Category.AUTHENTICATION: Meaning(Fault.SENDER, _PASSING),
-    Category.SENDER_REJECTED: Meaning(Fault.SENDER, _PASSING),
-    Category.RELAY_DENIED: Meaning(Fault.RECEIVER, _PASSING),
-    Category.TLS_REQUIRED: Meaning(Fault.SENDER, _PASSING),
-    Category.PROTOCOL: Meaning(Fault.SENDER, _PASSING),
-    Category.SYSTEM: Meaning(Fault.RECEIVER, _PASSING),
-    Category.UNKNOWN: Meaning(Fault.UNKNOWN, _PASSING),
-}
-"""Sender-side blocks are never hard: the mailbox lives and a mend on our side opens it again."""
-
-_MAY_SUPPRESS = {Category.BAD_MAILBOX, Category.MAILBOX_DISABLED, Category.BAD_DOMAIN}
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """A reply that its rule must take, with the verdict's stated parts (None: the rule's own)."""
-
-    reply: Reply
-    severity: Severity | None = None
-    suppress: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One judgement: when it applies and what it concludes."""
-
-    id: str
-    patterns: tuple[str, ...]  # RE2; empty: any text
-    codes: tuple[str, ...]  # leading digits of the SMTP code; empty: any or none
-    enhanced: tuple[str, ...]  # `5.7.`-like prefixes, class first; empty: any or none
-    stages: frozenset[Stage]
-    providers: frozenset[str]
-    category: Category
-    fault: Fault
-    severity: Severity
-    suppress: bool
-    confidence: float
-    whatever_code: bool  # hard even on a temporary reply
-    examples: tuple[Example, ...]
-    last_resort: bool = False
-
-    @property
-    def conditional(self) -> bool:
-        """Whether anything but the text is asked."""
-        return bool(self.codes or self.enhanced or self.stages or self.providers)
-
-    def applies(self, reply: Reply) -> bool:
-        """Whether the conditions beside the text hold."""
-        if self.codes and not str(reply.code or "").startswith(self.codes):
-            return False
-        if self.enhanced and not _under(reply.enhanced, self.enhanced):
-            return False
-        if self.stages and reply.stage not in self.stages:
-            return False
-        return not self.providers or reply.provider in self.providers
-
-    def verdict(self, reply: Reply, *, lasting: bool, confidence: float) -> Verdict:
-        """The conclusion; `lasting` False turns a hard one soft."""
-        severity = self.severity
-        if severity is _LASTING and not (lasting or self.whatever_code):
-            severity = _PASSING
-        suppress = self.suppress and severity is _LASTING
-        return Verdict(
-            self.category, self.fault, severity, suppress, self.id, str(reply), confidence
-        )
-
-
-def _under(status: str | None, prefixes: tuple[str, ...]) -> bool:
-    return status is not None and f"{status}.".startswith(prefixes)
 
 
 def read_rules(path: Path) -> list[Rule]:
@@ -284,7 +188,7 @@ def _suppress(
     allowed = (
         category in _MAY_SUPPRESS
         and fault in (Fault.RECIPIENT, Fault.DOMAIN)
-        and severity is _LASTING
+        and severity is Severity.HARD
     )
     asked = table.get("suppress", USUAL[category].suppress and allowed)
     if not isinstance(asked, bool):

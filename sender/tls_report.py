@@ -2,7 +2,7 @@
 
 By UTC day, policy domain, kind of policy, receiving host and result: how many sessions.  Bounded:
 past `MOST` different rows in memory further ones share the policy domain `*`.  `drain` hands over
-what was counted and forgets it; `sender.tls_ledger` adds it up in the database.
+what was counted and forgets it; `sender.tls_store` adds it up in the database.
 
 Sessions are counted, not messages: ten messages on one kept connection are one session.
 """

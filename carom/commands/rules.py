@@ -19,9 +19,10 @@ import typer
 from analysis import radar
 from analysis.lookup import iso
 from analysis.radar import Unknown
+from analysis.rule import Rule
 from analysis.rulebook import shipped
 from analysis.rulecheck import check as problems_of
-from analysis.rulefile import Rule, RuleError, read_rules
+from analysis.rulefile import RuleError, read_rules
 from analysis.rulewriting import draft
 from carom.commands import ConfigOption, JsonOption
 from carom.errors import CaromError, UsageError

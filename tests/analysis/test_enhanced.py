@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from analysis.enhanced import REGISTRY, SUBJECTS, meaning
-from analysis.rulefile import USUAL
+from analysis.rule import USUAL
 from analysis.verdict import Category, Severity
 
 DETAILS = {0: 0, 1: 10, 2: 4, 3: 6, 4: 7, 5: 6, 6: 10, 7: 30}

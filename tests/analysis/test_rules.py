@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from analysis.reply import Reply
+from analysis.rule import USUAL, Rule
 from analysis.rulebook import shipped
 from analysis.rulecheck import check
-from analysis.rulefile import USUAL, Rule, parse_rules, read_rules
+from analysis.rulefile import parse_rules, read_rules
 from analysis.verdict import Category, Fault, Severity
 from tests.analysis.wordings import WORDINGS
 
