@@ -33,6 +33,14 @@ _SAID = re.compile(
     r"(?:was|said|responded|replied|follows|returned|response|answered)\s?:\s{0,3}[\[\"'(]?(?=[45]\d\d\b)"
 )
 _COMMENT = re.compile(r"\(([^()]{4,200})\)")
+_RESIGNED = re.compile(r"\s{1,8}Giving up on [\w.:\[\]-]{3,255}", re.IGNORECASE | re.ASCII)
+"""What qmail puts below every refusal: its own last word, not the remote system's."""
+_EARLIER = re.compile(
+    r"[(\[]\s?(?:(?:previous|earlier|former|prior)(?:ly)?|(?:the )?(?:last time|time before)|before"
+    r"|zuvor|vorher|fr\u00fcher|auparavant|antes|prima)\b[^()\[\]]{0,300}[)\]]",
+    re.IGNORECASE,
+)
+"""An answer told as an older one, beside the one that counts."""
 _WRAPPED = re.compile(r"[245]\.\d\.\d - .{1,80}? (\d{3})[- ]'(.+)'", re.ASCII | re.DOTALL)
 _SPENT = frozenset({Category.NETWORK, Category.SYSTEM, Category.UNKNOWN})
 _GONE = frozenset({Category.BAD_MAILBOX, Category.MAILBOX_DISABLED})
@@ -75,7 +83,7 @@ def status_of(text: str) -> str | None:
 
 def reply_in(words: str, status: str | None = None, host: str = "", domain: str = "") -> Reply:
     """The reply that the words report: its codes wherever they stand, the text without them."""
-    words = _unwrapped(clean(words))
+    words = _EARLIER.sub(" ", _unwrapped(clean(words)))
     named = _HOST.match(words)
     host = host or (named[1] if named else "")
     words = words[_quoted_from(words) :]
@@ -87,6 +95,8 @@ def reply_in(words: str, status: str | None = None, host: str = "", domain: str 
     if match is not None:
         code = int(match[1])
         words = _unrepeated(words, match[1])
+    if code is not None and code >= 500:
+        words = _RESIGNED.sub("", words)
     if status is not None and _fits(status, code) and (enhanced is None or enhanced in GENERIC):
         enhanced = status
     provider = provider_of([host] if host else [], domain)
@@ -136,6 +146,8 @@ def judge(finding: Finding, rulebook: Rulebook, witness: Witness) -> ReportedRec
             verdict = replace(closed, evidence=verdict.evidence)
     if finding.action == "failed" and _is_gone(verdict):
         verdict = replace(verdict, severity=Severity.HARD)
+    if finding.action == "delayed":  # whatever was answered so far: it is still being tried
+        verdict = replace(verdict, severity=Severity.SOFT, suppress=False)
     return _line(finding, status, reply, verdict)
 
 

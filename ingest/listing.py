@@ -18,7 +18,7 @@ from enum import IntEnum
 from ingest import addresses
 from ingest.addresses import ADDRESS
 from ingest.finding import Finding
-from ingest.wording import FAILED, HELP, OPENS_LIST, SPARED
+from ingest.wording import FAILED, HELP, OPENS_LIST, QUEUED, SPARED, WAITING
 
 MAX_FOUND = 200
 MAX_WORDS = 60
@@ -255,8 +255,10 @@ class Walk:
                     self._named_in(sentence, after)
 
     def _named_in(self, sentence: str, after: str) -> bool:
-        """Whether the sentence names somebody who failed."""
-        if "@" not in sentence or not FAILED.search(sentence) or HELP.search(sentence):
+        """Whether the sentence names somebody who failed, or is still waited for."""
+        if "@" not in sentence or HELP.search(sentence):
+            return False
+        if not any(words.search(sentence) for words in (FAILED, WAITING, QUEUED)):
             return False
         found = addresses.find_all(_FROM.sub(" ", sentence))[:3]
         failed = [address for address in found if not self.boilerplate(address)]

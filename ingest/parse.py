@@ -40,7 +40,7 @@ from ingest.origin import (
 )
 from ingest.passed_on import read_passed_on
 from ingest.sns import read_event
-from ingest.wording import DELAY_SUBJECT, FAILED, GIVEN_UP, OPENING, SUCCEEDED, WAITING
+from ingest.wording import DELAY_SUBJECT, FAILED, GIVEN_UP, OPENING, QUEUED, SUCCEEDED, WAITING
 from sender.tokens import find_token
 
 _UNSUBSCRIBE = re.compile(r"\s{0,5}(?:please )?unsubscribe(?: me)?\W{0,5}", re.IGNORECASE)
@@ -182,8 +182,9 @@ def _prose(notice: Notice, rulebook: Rulebook) -> Reading | None:
 def _nameless(notice: Notice, rulebook: Rulebook) -> Reading:
     """A failure of somebody whom only the token knows.  Whole pages are judged here, with what is
     boilerplate in them, so it is never enough to stop writing."""
-    found = judge(Finding(""), rulebook, notice)
-    return Reading(Kind.BOUNCE, (_without_suppression(found),))
+    action = "delayed" if _is_waiting(notice) else "failed"
+    found = judge(Finding("", action=action), rulebook, notice)
+    return Reading(_kind_of((found,)), (_without_suppression(found),))
 
 
 def _told(notice: Notice) -> list[Finding] | None:
@@ -272,7 +273,8 @@ def _is_waiting(notice: Notice) -> bool:
     if WAITING.search(text):
         return True
     subject = notice.mail.headers.word("subject")[:300]
-    return DELAY_SUBJECT.search(subject) is not None and GIVEN_UP.search(text) is None
+    waits = DELAY_SUBJECT.search(subject) or QUEUED.search(text)
+    return waits is not None and GIVEN_UP.search(text) is None
 
 
 def _judged(

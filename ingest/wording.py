@@ -181,9 +181,26 @@ WAITING = any_of(
     r"not yet been delivered|not been delivered yet|(?:attempts|server) will continue|delayed mail",
     r"will (?:be retried|be attempted|retry|keep trying|continue)|still being retried",
     r"warning(?: message)? only|do not need to resend|no need to resend|incomplete \*\*",
-    r"noch nicht zugestellt|wird weiter|仍会|继续尝试|再送信を",
+    r"keeps? (?:on )?(?:re-?)?trying (?:until|till|for|to)",
+    r"(?:is|are) (?:still )?being (?:re-?tried|tried)",
+    r"will (?:go on|be) trying|will try (?:it |to deliver it )?again|will be tried again",
+    r"(?:do|does|is) (?:not|no) (?:need|have|necessary) to (?:be )?(?:re-?sen[dt]|send it again)",
+    r"no need to (?:re-?send|send (?:it|the \w+|your \w+) again)",
+    r"noch nicht zugestellt|wird weiter|weiterhin versuch|仍会|继续尝试|繼續嘗試|再送信を|再送を試",
+    r"continuera (?:\S+ )?(?:ses tentatives|d.essayer|de tenter)|sera retent",
+    r"se seguirá intentando|seguirá intentando|continuar[áà] (?:a |\S+ )?(?:tent|prova|intentand)",
+    r"blijft (?:het )?proberen|fortsätter (?:att )?försöka|будет продолжать попытки",
+    r"попытки (?:доставки )?(?:будут )?(?:продолж|повтор)|próby (?:doręczenia |dostarczenia )?będą",
 )
 """It is still being tried, whatever else the notice says."""
+
+QUEUED = any_of(
+    r"(?:has|have) been queued since",
+    r"(?:still|kept|remains|waiting) in (?:the |our )?(?:mail )?queue",
+    r"(?:is|was|has been) queued (?:for|and will)|in der warteschlange|en file d.attente",
+    r"en cola (?:desde|de espera)|in coda (?:dal|da)\b|排队中|キューに(?:残|保)",
+)
+"""It waits; with words that it is given up, it does no more."""
 
 SUCCEEDED = any_of(
     r"success(?:fully|ful(?:ly)?)? (?:\w+ )?(?:deliver|relay|receiv|sent)|\(success\)",

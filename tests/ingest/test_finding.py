@@ -98,6 +98,33 @@ def test_hostile_words_are_clean_in_the_line() -> None:
 
 
 @pytest.mark.parametrize(
+    "words",
+    [
+        "550 5.1.1 <u@example.net>: no such user",
+        "550 5.2.1 account disabled",
+        "The domain does not exist: 550 5.1.2",
+    ],
+)
+def test_while_it_is_tried_no_answer_is_held_against_anybody(words: str) -> None:
+    verdict = judge(Finding("u@example.net", words, action="delayed"), shipped(), Silent()).verdict
+    assert verdict.severity is not Severity.HARD
+    assert not verdict.suppress
+
+
+def test_an_answer_told_as_an_earlier_one_is_not_the_answer() -> None:
+    reply = reply_in("451 4.3.0 disk trouble (previously: 550 5.1.1 user unknown)")
+    assert (reply.code, reply.enhanced) == (451, "4.3.0")
+    assert "unknown" not in reply.text
+    assert reply_in("(before: 550 5.1.1 unknown) now 421 4.3.2 closing").code == 421
+
+
+def test_what_the_remote_host_said_decides_and_not_that_it_was_given_up() -> None:
+    refused = "Remote host said: 550 nobody has that name\nGiving up on 192.0.2.7."
+    assert "Giving up" not in reply_in(refused).text
+    assert "Giving up" in reply_in(refused.replace("550", "451")).text
+
+
+@pytest.mark.parametrize(
     ("action", "words", "severity"),
     [
         ("failed", "450 4.2.1 the mailbox has been disabled", Severity.HARD),

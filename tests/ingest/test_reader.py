@@ -127,6 +127,25 @@ async def test_a_stored_bounce_suppresses_the_recipient_it_proves(store: Store) 
     assert [f.suppressed for f in heard.facts if f.kind is Kind.BOUNCE] == [True]
 
 
+async def test_what_is_still_tried_suppresses_nobody_even_with_a_token(store: Store) -> None:
+    [delivery] = await delivered(store)
+    told = [
+        b"550 5.1.1 <ann@example.net>: user unknown. Delivery to ann@example.net is being retried.",
+        b"ann@example.net: has been queued since noon, said 550 5.1.1 no such user.",
+        b"Mail to ann@example.net: 421 busy (earlier: 550 5.1.1 gone). No need to resend.",
+        b"Answered 550 5.1.1 user unknown; this host keeps trying until Sunday.",
+    ]
+    mails = [
+        b"From: MAILER-DAEMON@example.net\nSubject: Delivery problem\n\n" + text for text in told
+    ]
+    await kept(store, *(raw(mail, subject_id=delivery) for mail in mails))
+    heard = Heard()
+    await reader(store, heard, read=lambda content: read_mail(content, shipped())).round()
+    assert heard.kinds == [Kind.DELAYED] * len(told)
+    assert await state_of(store, delivery) == "delivered"
+    assert reasons(await rows(store, suppressions)) == []
+
+
 async def test_a_bounce_that_waits_for_its_attempt_is_counted_once_when_it_is_read(
     store: Store,
 ) -> None:

@@ -171,3 +171,33 @@ kind(
         "This is a probe message. You can ignore this message.\n\nThe list mailing list has received a number of bounces from you, indicating that there may be a problem delivering messages to news@example.com.",
     ),
 )
+
+kind(
+    "delay-told-earlier",
+    "delayed",
+    notice(
+        """Delivery to jo@example.net is being retried. So far the host answered
+
+   450 4.2.0 store offline (earlier: 550 5.1.1 no such user)
+
+We keep trying until Friday, you do not have to send it again.""",
+        sender="postmaster@mx.example.net",
+        subject="Temporary trouble with your mail",
+    ),
+)
+
+kind(
+    "delay-queued",
+    "delayed",
+    notice(
+        "Your mail for <jo@example.net> has been queued since noon, since its server"
+        " said: 550 5.1.1 unknown user.",
+        subject="Delivery problem",
+    ),
+)
+
+kind(
+    "delay-nobody-named",
+    "delayed",
+    notice("Answer so far: 550 5.1.1 unknown user. The gateway keeps trying until Friday."),
+)

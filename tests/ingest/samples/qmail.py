@@ -130,3 +130,28 @@ sample(
     jo="bad_mailbox",
     kim="reputation",
 )
+
+sample(
+    "qmail-refused-and-given-up",
+    notice(
+        """<jo@example.net>:
+198.51.100.9 does not like recipient.
+Remote host said: 550 No account is kept under this name
+Giving up on 198.51.100.9.
+
+<kim@example.net>:
+Connected to 198.51.100.9 but sender was rejected.
+Remote host said: 554 Your network is on our block list
+Giving up on 198.51.100.9.
+
+<lee@example.net>:
+Sorry, I wasn't able to establish an SMTP connection. (#4.4.1)
+Giving up on 198.51.100.9.
+I'm not going to try again; this message has been in the queue too long.
+""",
+        subject="failure notice",
+    ),
+    jo="bad_mailbox",
+    kim="reputation",
+    lee="expired",
+)
