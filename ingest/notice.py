@@ -16,7 +16,7 @@ from ingest.finding import Finding
 from ingest.header_block import Headers
 from ingest.listing import DASHES, Trust, Walk
 from ingest.mime import MAX_TEXT, Mail
-from ingest.wording import FOOTER, RETURNED
+from ingest.wording import FAILED, FOOTER, HELP, RETURNED
 
 MAX_LINES = 1_500
 MAX_LINE = 500
@@ -108,6 +108,27 @@ class Notice:
         listed = (a for value in header for a in addresses.find_all(value[:8_000]))
         walk = Walk(self.lines, self.is_boilerplate)
         return walk.read(listed), walk.trust
+
+    @property
+    def only_named(self) -> list[Finding]:
+        """The one address of a notice in a language that no pattern knows; else []."""
+        if FAILED.search(self.whole()):
+            return []
+        said = [(n, line) for n, line in enumerate(self.lines[:200]) if "@" in line]
+        found = {
+            addresses.key(address): (address, number)
+            for number, line in said
+            if not HELP.search(line)
+            for address in addresses.find_all(line)
+            if not self.is_boilerplate(address)
+        }
+        if len(found) != 1:
+            return []
+        [(address, number)] = found.values()
+        while number and self.lines[number - 1].strip():  # the paragraph from its beginning
+            number -= 1
+        words = " ".join(" ".join(self.lines[number : number + 20]).split())
+        return [Finding(address, words[:2_000])]
 
     def near(self, address: str) -> tuple[str, ...]:
         """What the notice says beside the address, best account first."""

@@ -10,6 +10,7 @@ import re
 
 from ingest.dialects import fml
 from ingest.mime import Mail
+from ingest.wording import NOT_ARRIVED
 
 _DAEMON = re.compile(
     r"mailer[-_. ]?da?emon|post[-_]?master|mail[-_. ]?daemon|mdaemon|microsoftexchange|bounces?[@+]"
@@ -126,6 +127,8 @@ def is_from_robot(mail: Mail) -> bool:
 def is_failure_notice(mail: Mail) -> bool:
     """Whether the header alone tells a failure, even if nobody can say whose."""
     if _CALLED_FAILURE.search(mail.headers.word("from")[:200]) is not None:
+        return True
+    if is_daemon(mail) and NOT_ARRIVED.search(mail.headers.word("subject")[:500]):
         return True
     if not _speaks_of_failure(mail):
         return False

@@ -203,7 +203,7 @@ def _told(notice: Notice) -> list[Finding] | None:
     findings = findings or dialects.read(notice)
     if findings or not is_failure_notice(mail):
         return findings or None
-    return _only_target(notice)
+    return _only_target(notice) or notice.only_named
 
 
 def _is_good_news(notice: Notice) -> bool:

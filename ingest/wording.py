@@ -19,6 +19,57 @@ def any_of(*patterns: str) -> re2._Regexp[str]:
     return re2.compile("|".join(f"(?:{pattern})" for pattern in patterns), _OPTIONS)
 
 
+_NOT_ARRIVED = (
+    # German, French
+    r"nicht (?:\S+ ){0,6}(?:zugestellt|zustellbar|zustellen|erreicht|gefunden)|unzustellbar",
+    r"nicht (?:\S+ ){0,6}(?:aus(?:ge|zu)?liefer|.bermittel|weitergeleitet|weiterleiten)",
+    r"zustellung.{0,30}(?:fehl|nicht)|kam(?:en)? (?:\S+ ){0,3}nicht an\b|nicht angekommen",
+    r"n.(?:a|ont) (?:pas )?pu\b|non (?:remis|distribu|d.livr)|pas .t. (?:d.livr|remis|distribu)",
+    r"n.(?:a|ont) (?:malheureusement )?(?:jamais )?.t. (?:remis|d.livr|distribu)",
+    r"ne (?:peut|peuvent|saurait|pourra|pouvait) (?:pas )?(?:.tre )?(?:remi|d.livr|distribu)",
+    r"impossible de (?:remettre|distribuer|d.livrer)",
+    # Spanish, Italian, Portuguese, Dutch, Polish
+    r"no (?:se )?(?:pudo|ha podido|puede|ha entregado|entreg)|no entregad|devuelto",
+    r"non .{0,20}(?:recapitat|consegnat|consegnar|recapitare)|impossibile (?:recapit|consegn)",
+    r"n.o (?:foi|p.de|pode) (?:\S+ ){0,2}(?:entreg|ser)|n.o entregue|devolvid",
+    r"niet (?:\S+ ){0,2}(?:bezorgd|afgeleverd|worden)|onbestelbaar",
+    r"nie (?:\S+ ){0,3}(?:dostarcz|dor.cz)",
+    r"falha (?:na|de|ao) (?:entreg|envi)|(?:fallo|error|fall[óo]) (?:en|de|al) (?:la )?entreg",
+    r"(?:mancata|errore (?:di|nella)) (?:consegna|recapito)|chec de (?:la )?remise",
+    r"chec de (?:la )?distribution",
+    r"niedostarcz|(?:dostarczeni|wysłani)\w+ .{0,40}(?:nie powiod|niemożliw)",
+    r"bezorging .{0,20}mislukt|niet bezorg",
+    # Russian, Ukrainian
+    r"не (?:[а-я]+ ){0,3}(?:доставлен|может быть|удалось)",
+    r"недостав|невозможно доставить|ошибка доставки|не вдалося|не доставлен",
+    # Chinese
+    r"退信|退回|拒收|没有送达|未送达",
+    r"(?:无法|未能|没能)(?:成功|正常|被)?(?:送达|投递|发送|到达|传送|投送)|(?:发送|投递|传送|送达)失败",
+    r"(?:無法|未能)(?:送達|投遞|傳送|寄送|遞送)|(?:傳送|寄送|投遞)失敗|退件",
+    # Japanese
+    r"(?:配信|配送|送信|お届け|送達|届ける事が)(?:が|は|を)?(?:でき|出来)|配信不能|届きません",
+    r"届けられ|宛先不明|送信エラー|戻って|エラーメール",
+    r"(?:配送|配信|送信)に失敗|(?:届ける|送る|配信する|送信する)(?:こと|事)(?:が|は)?(?:でき|出来)",
+    # Korean, Scandinavian, Czech, Hungarian, Turkish
+    r"(?:전달|전송|배달|발송|배송)(?:을|를|이|에|되지)? ?(?:할 수 ?없|하지 ?못|실패|못했|않았)",
+    r"반송",
+    r"kunde inte (?:levereras|skickas)|kunne ikke (?:leveres|sendes)|ikke (?:leveret|levert)",
+    r"gick inte att (?:leverera|skicka|nå)|kan (?:inte|ikke) (?:levere|sende|nå)",
+    r"(?:leverans|levering|afsendelse)\w* (?:\S+ ){0,3}(?:misslyck|mislyk|mislykk)",
+    r"(?:nepodařilo|nezdařilo) (?:se )?doručit|(?:nebylo|není) možné .{0,20}doručit",
+    r"doručení .{0,40}(?:nezdařilo|selhalo|nepodařilo)",
+    r"nedoru[čc]|(?:nepodarilo|nebolo možné) (?:sa )?doručiť",
+    r"nem sikerült .{0,40}kézbesít|kézbesíthetetlen|kézbesítés.{0,30}sikertelen",
+    r"teslim (?:edilemiyor|edilmedi|başarısız)|teslimat .{0,20}başarısız|gönderilemedi",
+    r"ei voitu (?:toimittaa|lähettää)|toimit\w+ epäonnistui",
+    r"nu (?:a putut|a fost|poate) .{0,20}livra|δεν (?:ήταν δυνατή|μπόρεσε|παραδόθηκε)",
+    r"не (?:може|можа|беше|бе) .{0,20}достав|неуспешн\w+ достав",
+    r"tidak (?:dapat|bisa) (?:di)?kirim|gagal (?:di)?kirim|không thể (?:gửi|chuyển)",
+    r"تعذر|لم يتم (?:تسليم|إرسال)|לא ניתן (?:למסור|לשלוח)|ไม่สามารถ(?:นำ)?ส่ง",
+    r"nelze doručit|nebyl[ao]? doručen|nem (?:lehetett )?kézbesít|teslim edilemedi|iletilemedi",
+)
+"""In other languages than English: it was not delivered."""
+
 FAILED = any_of(
     # English: it was not delivered
     r"(?:not|n[o'’]t) (?:be |been |able to be |yet been )?(?:deliver|reach|sent\b|found|exist)",
@@ -49,50 +100,15 @@ FAILED = any_of(
     r"(?:^|[^0-9.:])[45][0-5][0-9][ -]#?[45]\.[0-9]+\.[0-9]+",
     r"(?:^|[^0-9.:])[45][0-5][0-9][ -].{0,40}(?:unknown|reject|denied|fail|error|exist|full|quota)",
     r"(?:^|[^0-9.:])[45][0-5][0-9][ -].{0,40}(?:user|mailbox|spam|block)",
-    # German, French
-    r"nicht (?:\S+ ){0,3}(?:zugestellt|zustellbar|erreicht|gefunden)|unzustellbar",
-    r"zustellung.{0,30}(?:fehl|nicht)|unbekannter? (?:empf|benutzer|adress)",
-    r"n.(?:a|ont) pas pu|non (?:remis|distribu|d.livr)|pas .t. (?:d.livr|remis)",
-    r"impossible de (?:remettre|distribuer|d.livrer)|adresse .{0,20}inconnu",
-    # Spanish, Italian, Portuguese, Dutch, Polish
-    r"no (?:se )?(?:pudo|ha podido|puede|ha entregado|entreg)|no entregad|devuelto",
-    r"non .{0,20}(?:recapitat|consegnat|consegnar|recapitare)|impossibile (?:recapit|consegn)",
-    r"n.o (?:foi|p.de|pode) (?:\S+ ){0,2}(?:entreg|ser)|n.o entregue|devolvid",
-    r"niet (?:\S+ ){0,2}(?:bezorgd|afgeleverd|worden)|onbestelbaar",
-    r"nie (?:\S+ ){0,3}(?:dostarcz|dor.cz|istnieje)",
-    r"falha (?:na|de|ao) (?:entreg|envi)|(?:fallo|error|fall[óo]) (?:en|de|al) (?:la )?entreg",
-    r"(?:mancata|errore (?:di|nella)) (?:consegna|recapito)|chec de (?:la )?(?:remise"
-    r"|distribution)",
-    r"niedostarcz|(?:dostarczeni|wysłani)\w+ .{0,40}(?:nie powiod|niemożliw)",
-    r"bezorging .{0,20}mislukt|niet bezorg",
-    # Russian, Ukrainian
-    r"не (?:[а-я]+ ){0,3}(?:доставлен|может быть|удалось|существует|найден)",
-    r"недостав|невозможно доставить|ошибка доставки|не вдалося|не доставлен",
-    # Chinese
-    r"退信|退回|拒收|没有送达|未送达|不存在|邮箱已满|空间不足|无效的?(?:收件|邮箱|地址)",
-    r"(?:无法|未能|没能)(?:成功|正常|被)?(?:送达|投递|发送|到达|传送|投送)|(?:发送|投递|传送|送达)失败",
-    r"(?:無法|未能)(?:送達|投遞|傳送|寄送|遞送)|(?:傳送|寄送|投遞)失敗|退件",
-    # Japanese
-    r"(?:配信|配送|送信|お届け|送達|届ける事が)(?:が|は|を)?(?:でき|出来)|配信不能|届きません",
-    r"届けられ|宛先不明|送信エラー|見つかりません|存在しません|戻って|エラーメール",
-    r"(?:配送|配信|送信)に失敗|(?:届ける|送る|配信する|送信する)(?:こと|事)(?:が|は)?(?:でき|出来)",
-    # Korean, Scandinavian, Czech, Hungarian, Turkish
-    r"(?:전달|전송|배달|발송|배송)(?:을|를|이|에|되지)? ?(?:할 수 ?없|하지 ?못|실패|못했|않았)",
-    r"반송",
-    r"kunde inte (?:levereras|skickas)|kunne ikke (?:leveres|sendes)|ikke (?:leveret|levert)",
-    r"gick inte att (?:leverera|skicka|nå)|kan (?:inte|ikke) (?:levere|sende|nå)",
-    r"(?:leverans|levering|afsendelse)\w* (?:\S+ ){0,3}(?:misslyck|mislyk|mislykk)",
-    r"(?:nepodařilo|nezdařilo) se doručit|doručení .{0,40}(?:nezdařilo|selhalo|nepodařilo)",
-    r"nedoručiteln|nem sikerült .{0,40}kézbesít|kézbesíthetetlen|kézbesítés.{0,30}sikertelen",
-    r"teslim (?:edilemiyor|edilmedi|başarısız)|teslimat .{0,20}başarısız|gönderilemedi",
-    r"ei voitu (?:toimittaa|lähettää)|toimit\w+ epäonnistui|perille",
-    r"nu (?:a putut|a fost|poate) .{0,20}livra|δεν (?:ήταν δυνατή|μπόρεσε|παραδόθηκε)",
-    r"не (?:може|можа|беше|бе) .{0,20}достав|неуспешн\w+ достав",
-    r"tidak (?:dapat|bisa) (?:di)?kirim|gagal (?:di)?kirim|không thể (?:gửi|chuyển)",
-    r"تعذر|لم يتم (?:تسليم|إرسال)|לא ניתן (?:למסור|לשלוח)|ไม่สามารถ(?:นำ)?ส่ง",
-    r"nelze doručit|nebyl[ao]? doručen|nem (?:lehetett )?kézbesít|teslim edilemedi|iletilemedi",
+    # other languages
+    *_NOT_ARRIVED,
+    r"unbekannter? (?:empf|benutzer|adress)|adresse .{0,20}inconnu|perille",
+    r"不存在|邮箱已满|空间不足|无效的?(?:收件|邮箱|地址)|見つかりません|存在しません",
+    r"не (?:[а-я]+ ){0,3}(?:существует|найден)|nie (?:\S+ ){0,3}istnieje",
 )
 """Something was not delivered."""
+
+NOT_ARRIVED = any_of(*_NOT_ARRIVED)
 
 OPENS_LIST = any_of(
     r"(?:following|these|below|intended|one or more|some or all)\b.{0,60}"

@@ -8,6 +8,10 @@ from how people write such answers; addresses and hosts of the example ranges.
 
 LOOSE: dict[str, tuple[str, ...]] = {
     "bad_mailbox": (
+        "550 Das Postfach jo@example.net wurde inzwischen aufgelöst",
+        "550 Dieses Postfach existiert nicht mehr",
+        "550 Die Mailadresse ist bereits gelöscht",
+        "550 Benutzer wurde entfernt",
         "550 That employee has left",
         "550 The person you are writing to has left the company",
         "550 Requested action not taken: mailbox unavailable For explanation visit https://postmaster.gmx.net/en/case?c=r0103",
@@ -184,6 +188,8 @@ LOOSE: dict[str, tuple[str, ...]] = {
         "550 Este usuario no existe",
     ),
     "mailbox_disabled": (
+        "550 Unser Kunde hat zum Monatsende gekündigt",
+        "550 La boîte aux lettres de cet abonné a été fermée",
         "550 5.2.1 jo@ukr.net: account is blocked for inactivity",
         "550 this address has been retired, please use our contact form",
         "550 The account was shut down by its owner",
@@ -479,6 +485,9 @@ LOOSE: dict[str, tuple[str, ...]] = {
         "550 mail contains a suspicious link",
     ),
     "virus": (
+        "554 Die Datei wurde als schädlich erkannt",
+        "554 Schadsoftware in der Nachricht gefunden",
+        "550 La pièce jointe est infectée",
         "554 infected by Eicar-Test-Signature, rejected by ClamAV",
         "550 5.7.1 Message carries a trojan",
         "554 5.7.1 A virus (W32/Netsky) was found",
@@ -491,6 +500,7 @@ LOOSE: dict[str, tuple[str, ...]] = {
         "550 5.7.1 virus found in attachment, mail dropped",
     ),
     "policy": (
+        "550 受信者のメール設定により拒否しました",
         "550 only members of the list may post",
         "550 Executable attachments are not welcome here",
         "550 Only signed-in members can write to this address",

@@ -41,6 +41,12 @@ def test_hard_against_the_recipient_exactly_where_it_is_gone(category: str, text
         "550 发件人地址不存在",
         "550 送信者のアドレスが存在しません",
         "550 Adres nadawcy nie istnieje",
+        "550 Ihr Postfach wurde aufgelöst",
+        "550 Ihr Konto existiert nicht mehr",
+        "550 Ihr Vertrag ist gekündigt",
+        "550 Votre boîte a été fermée",
+        "550 Su cuenta ha sido desactivada",
+        "550 La tua casella è stata chiusa",
     ],
 )
 def test_what_is_said_of_the_sender_is_not_held_against_the_recipient(text: str) -> None:

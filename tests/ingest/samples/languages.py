@@ -140,3 +140,80 @@ sample(
     ),
     jo="mailbox_full",
 )
+
+DAEMON = "Postmaster <postmaster@mx.example.net>"
+
+sample(
+    "french-without-pas",
+    notice(
+        "Bonjour,\n\nla lettre que vous avez envoyée à jo@example.net n'a pu être distribuée,"
+        " la boîte aux lettres ayant été fermée.\n",
+        sender=DAEMON,
+        subject="Votre courrier n'a pu être remis",
+    ),
+    jo="mailbox_disabled",
+)
+
+sample(
+    "french-cannot-be-delivered",
+    notice(
+        "Le courriel destiné à jo@example.net ne peut être délivré : utilisateur inconnu.\n",
+        sender=DAEMON,
+        subject="Message non distribué",
+    ),
+    jo="bad_mailbox",
+)
+
+sample(
+    "german-ausliefern",
+    notice(
+        "Guten Tag,\n\nwir konnten Ihre Mail vom 6. Mai nicht an jo@example.net ausliefern."
+        " Das Postfach wurde aufgelöst.\n",
+        sender=DAEMON,
+        subject="Ihre Nachricht kam nicht an",
+    ),
+    jo="bad_mailbox",
+)
+
+sample(
+    "german-harmful",
+    notice(
+        "Ihre Mail an jo@example.net wurde nicht ausgeliefert, weil die Anlage als schädlich"
+        " erkannt wurde.\n",
+        sender=DAEMON,
+        subject="Nicht zugestellt",
+    ),
+    jo="virus",
+)
+
+sample(
+    "japanese-own-filter",
+    coded(
+        "以下のあて先へは、エラーのため送信できませんでした。\n\n"
+        "　送信先アドレス：jo@example.net\n　理由：受信者のメール設定により拒否されました。\n",
+        "iso-2022-jp",
+        "メールが届きませんでした",
+        sender="Postmaster@mx.example.net",
+    ),
+    jo="policy",
+)
+
+for _mark, _end in (("stop", "."), ("shout", "!"), ("comma", ", neboť")):
+    sample(
+        f"czech-sentence-{_mark}",
+        coded(
+            f"Zprávu nebylo možné doručit na adresu jo@example.net{_end} schránka neexistuje.\n",
+            "iso-8859-2",
+            "Nedoručitelná zpráva",
+        ),
+        jo="bad_mailbox",
+    )
+
+sample(
+    "language-unknown-to-us",
+    notice(
+        "Sõnumit ei saanud toimetada aadressile jo@example.net! Vabandame.\n\npostimees\n",
+        subject="Undelivered mail",
+    ),
+    jo="unknown",
+)
