@@ -4,9 +4,7 @@ One loop a process.  It claims no more than it has free places for, so that what
 way at once and a crash gives back at most `concurrency` deliveries.  The poll is the truth;
 `wake` is a hint from whoever has just committed something due.
 
-What came of an attempt is written however long the database is away.  Where a record cannot be
-written for another reason, it is written without the remote host's words, which are all in it that
-we did not make; should that fail too, the claim is given back and waits longer each time.
+What came of an attempt is written by `sender.recorder`, whatever happens.
 
 Stopping: no new claims, running attempts may finish within the grace, the rest are cancelled and
 given back.
@@ -16,34 +14,26 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import structlog
 from sqlalchemy import Connection
 
 from analysis import suppression
-from analysis.batch import Batch
-from analysis.reply import Reply
 from analysis.store import Store, StoreUnavailable
-from sender import leases, queue, unsent
+from sender import leases, queue, recorder, unsent
 from sender.delivery import Attempts
 from sender.leases import Held
 from sender.pacing import Pacing
 from sender.pacing_rounds import PacingRounds
 from sender.places import Places
 from sender.queue import Claim
-from sender.record import Record, record
+from sender.recorder import Recorder
 from sender.unsent import Expired
 
 log = structlog.get_logger()
-
-T = TypeVar("T")
-
-UNRECORDED = 60.0
-"""Seconds that a claim waits whose end could not be written; twice as long at each further try."""
-UNRECORDED_MOST = 6 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +50,8 @@ class Pace:
     grace: float = 20.0
 
 
-class Observer(Protocol):
-    """Hears of every record that was written, and of what its deadline overtook, for metrics."""
-
-    def attempted(self, record: Record) -> None: ...
+class Observer(recorder.Observer, Protocol):
+    """Hears of what its deadline overtook, too."""
 
     def expired(self, delivery: Expired) -> None: ...
 
@@ -88,12 +76,13 @@ class Worker:
         self._node = node
         self._gone = gone
         self._pace = pace
-        self._limits = limits
         self._clock = clock
         self._observer = observer
         self._pacing = pacing
         self._rounds = rounds  # None: what sites bear is for this process alone
-        self._records: Batch[Record, bool] = Batch(self._write, gather=pace.gather)
+        self._recorder = Recorder(
+            store, gather=pace.gather, limits=limits, clock=clock, observer=observer
+        )
         self._active: dict[asyncio.Task[None], Claim] = {}
         self._domains: Counter[str] = Counter()
         self._held_until: dict[Held, float] = {}  # of what is under way, as far as we know
@@ -230,30 +219,7 @@ class Worker:
             # Our own fault must not lose the delivery nor stop the others: it is tried again.
             log.exception("an attempt failed by our own fault", delivery=claim.delivery_id)
             done = self._attempts.failed(claim, started)
-        await self._put(done)
-
-    async def _put(self, done: Record) -> None:
-        for version in _versions(done):
-            try:
-                if await _insist(lambda version=version: self._records.put(version)):  # type: ignore[misc]
-                    self._observer.attempted(done)
-            except Exception:
-                # A fault of ours, in what is written or in who hears of it: nobody else may suffer.
-                log.exception("an attempt could not be recorded", delivery=done.claim.delivery_id)
-            else:
-                return
-        wait = min(UNRECORDED * 2 ** min(done.claim.epoch, 20), UNRECORDED_MOST)
-        await _insist(lambda: self._release([done.claim], wait))
-
-    async def _release(self, claims: Sequence[Claim], wait: float = 0.0) -> None:
-        now, held = self._clock(), [(claim.delivery_id, claim.epoch) for claim in claims]
-        await self._store.write(
-            lambda tx: leases.release(tx, held=held, now=now, due_at=now + wait)
-        )
-
-    async def _write(self, records: Sequence[Record]) -> list[bool]:
-        now = self._clock()
-        return await self._store.write(lambda tx: record(tx, records, now=now, limits=self._limits))
+        await self._recorder.put(done)
 
     async def _keep(self) -> None:
         """Housekeeping: renew our leases, take back dead nodes' ones, end what is too late."""
@@ -289,27 +255,8 @@ class Worker:
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
-        await self._records.close()
+        await self._recorder.close()
         try:
-            await self._release(list(left.values()))
+            await self._recorder.release(list(left.values()))
         except StoreUnavailable as error:
             log.warning("claims are left to their leases", count=len(left), error=str(error))
-
-
-async def _insist(write: Callable[[], Awaitable[T]]) -> T:
-    """Write, however long the database is away: forgetting a 250 would send twice."""
-    pause = 0.1
-    while True:
-        try:
-            return await write()
-        except StoreUnavailable as error:
-            log.warning("cannot record yet: the database is unavailable", error=str(error))
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, 5.0)
-
-
-def _versions(done: Record) -> Iterator[Record]:
-    """As it is, then the same outcome with nothing in it that a remote host wrote."""
-    yield done
-    words = Reply(done.reply.code, None, "the answer could not be stored", done.reply.stage)
-    yield replace(done, reply=words, verdict=replace(done.verdict, evidence=""), address="")

@@ -24,9 +24,10 @@ from sender.delivery import SHORTLY
 from sender.pacing import Pacing
 from sender.queue import Claim, Prepared
 from sender.record import Record
+from sender.recorder import UNRECORDED
 from sender.smtp import Envelope, Host, Outcome, Result, Route
 from sender.unsent import Expired
-from sender.worker import UNRECORDED, Pace, Worker
+from sender.worker import Pace, Worker
 from tests.peers.scripted_mx import Say, ScriptedMX, Stall
 from tests.sender.posting import OneWay, attempts, connections, way_to
 from tests.storing import (
