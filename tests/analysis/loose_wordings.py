@@ -8,6 +8,8 @@ from how people write such answers; addresses and hosts of the example ranges.
 
 LOOSE: dict[str, tuple[str, ...]] = {
     "bad_mailbox": (
+        "550 The mailbox <kim> at [mx.example.net] does not exist",
+        "550 Account kim at example.net not found",
         "550 Das Postfach jo@example.net wurde inzwischen aufgelöst",
         "550 Dieses Postfach existiert nicht mehr",
         "550 Die Mailadresse ist bereits gelöscht",
@@ -188,6 +190,9 @@ LOOSE: dict[str, tuple[str, ...]] = {
         "550 Este usuario no existe",
     ),
     "mailbox_disabled": (
+        "550 Mailbox [kim] at post office [mail.example.net] is disabled",
+        "554 The account kim at example.net has been suspended",
+        '550 User "kim" on server mx.example.net is no longer active',
         "550 Unser Kunde hat zum Monatsende gekündigt",
         "550 La boîte aux lettres de cet abonné a été fermée",
         "550 5.2.1 jo@ukr.net: account is blocked for inactivity",
@@ -339,6 +344,8 @@ LOOSE: dict[str, tuple[str, ...]] = {
         "550 5.1.2 domain does not accept mail",
     ),
     "network": (
+        "554 5.4.7 cannot get MX records: lookup of PTR failed",
+        "450 unable to fetch MX info for example.net",
         "554 5.4.0 Error: too many hops",
         "550 5.4.6 Routing loop detected",
         "550 Maximum hop count exceeded. Message probably in a routing loop.",

@@ -58,7 +58,8 @@ def test_what_is_said_of_the_sender_is_not_held_against_the_recipient(text: str)
 OURS = (
     "sender", "sender address", "your account", "your mailbox", "the sending account",
     "sending user", "mail from address", "envelope sender", "return path", "from address",
-    "authenticated user", "the originator", "your domain", "sender domain", "sending domain",
+    "your mailbox [jo] at post office [example.com]", "sender account jo at example.com",
+    "your account jo on server example.com", "authenticated user", "the originator", "your domain", "sender domain", "sending domain",
     "your IP address", "client host", "your host", "HELO name", "sender account a@example.com",
 )  # fmt: skip
 GONE = (
