@@ -14,6 +14,7 @@ from ingest.wording import any_of
 _MARKS = frozenset(
     {
         "x-autoreply",
+        "x-auto-reply",
         "x-autorespond",
         "x-autoresponder",
         "x-auto-response-from",
@@ -41,12 +42,30 @@ _AWAY = any_of(
     r"^\W*(?:в отпуске|отсутств|автоматический ответ|поза офісом|부재중|자동 ?(?:응답|회신))",
     r"自动回复|自動回复|自動回覆|自動返信|自動応答|不在通知|休假|外出",
 )
+_TAKEN = any_of(
+    r"(?:request|message|e-?mail|ticket|case|enquiry|inquiry|question)\b.{0,60}"
+    r"(?:has been|have been|was|is) (?:received|created|opened|registered|logged)",
+    r"(?:we|have) (?:have )?received your",
+    r"thank(?:s| you) for (?:contacting|your (?:message|request|e-?mail))",
+    r"(?:request|message|ticket) received|\[?(?:ticket|case)\W{0,3}#?\d",
+    r"ihre (?:anfrage|nachricht|e-?mail|ticket)\b.{0,60}(?:eingegangen|erhalten|erfasst)",
+    r"vielen dank f.r ihre|wir haben ihre",
+    r"(?:votre|nous avons bien re.u) .{0,40}(?:demande|message|courriel)|accusé de réception",
+    r"hemos recibido|recebemos (?:a )?sua|abbiamo ricevuto|wij hebben uw|we hebben je",
+    r"已收到您的|收到你的|お問い合わせ(?:を|いただき|ありがとう)|受け付けました",
+    r"ваш(?:е|а) (?:обращение|заявка)",
+)
+"""What a help desk says to whoever writes to it."""
+
 _ASKS = any_of(
     r"(?:click|follow|visit)\b.{0,80}(?:link|button|url|below)\b.{0,120}(?:verif|confirm|approv)",
     r"(?:click|follow|visit)\b.{0,80}(?:link|button|url|below)\b.{0,120}(?:allow"
     r"|deliver|added|list)",
     r"(?:verif|confirm|approv|authenticat|allowed list|white ?list|guest list).{0,200}"
     r"(?:click|follow|link|reply to this)",
+    r"(?:wait(?:ing)? ?list|guest list).{0,200}(?:confirm|verif|approv|prov)",
+    r"(?:confirm|prov|verif|show)\w* (?:that )?you(?:.re| are) (?:a |not a )?(?:real )?"
+    r"(?:person|human|robot|machine)",
     r"click\b.{0,60}\b(?:so|to) (?:that )?(?:I|we) can receive",
     r"held (?:because|until).{0,200}verified",
     r"clicando no link|haga clic .{0,80}confirm",
@@ -74,6 +93,23 @@ def is_marked(headers: Headers) -> bool:
 def is_away(mail: Mail) -> bool:
     """Whether a mailbox's owner, through software, says something about being there."""
     return is_marked(mail.headers) or is_about_absence(mail)
+
+
+def is_help_desk(mail: Mail) -> bool:
+    """Whether software says that a letter came in and will be read; it names no failure.
+
+    Such systems mark their answer as generated, not as replied; that it answers, the empty sender
+    says, or the wish not to be answered together with what it says.  RFC 3834 section 5.
+    """
+    headers = mail.headers
+    if not headers.get("auto-submitted").lower().startswith("auto-generated"):
+        return False
+    if headers.get("return-path").strip() == "<>":
+        return True
+    if "x-auto-response-suppress" not in headers:
+        return False
+    said = f"{headers.word('subject')[:300]} {' '.join(mail.notice[:2_000].split())}"
+    return _TAKEN.search(said) is not None
 
 
 def is_about_absence(mail: Mail) -> bool:

@@ -296,7 +296,7 @@ def _kind_of(recipients: tuple[ReportedRecipient, ...]) -> Kind:
 def _quiet(mail: Mail) -> Kind:
     if autoreply.is_challenge(mail):
         return Kind.CHALLENGE
-    if autoreply.is_away(mail):
+    if autoreply.is_away(mail) or autoreply.is_help_desk(mail):
         return Kind.AUTOREPLY
     if _UNSUBSCRIBE.fullmatch(mail.headers.word("subject")[:100]):
         return Kind.UNSUBSCRIBE

@@ -59,7 +59,8 @@ OURS = (
     "sender", "sender address", "your account", "your mailbox", "the sending account",
     "sending user", "mail from address", "envelope sender", "return path", "from address",
     "your mailbox [jo] at post office [example.com]", "sender account jo at example.com",
-    "your account jo on server example.com", "authenticated user", "the originator", "your domain", "sender domain", "sending domain",
+    "your account jo on server example.com", "authenticated user", "the originator",
+    "your domain", "sender domain", "sending domain",
     "your IP address", "client host", "your host", "HELO name", "sender account a@example.com",
 )  # fmt: skip
 GONE = (
