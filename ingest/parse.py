@@ -39,6 +39,7 @@ from ingest.origin import (
     is_to_many,
 )
 from ingest.passed_on import read_passed_on
+from ingest.returned_to import only_target, with_original
 from ingest.sns import read_event
 from ingest.wording import DELAY_SUBJECT, FAILED, GIVEN_UP, OPENING, QUEUED, SUCCEEDED, WAITING
 from sender.tokens import find_token
@@ -143,14 +144,10 @@ def _completed(findings: list[Finding], notice: Notice) -> list[Finding]:
     rest = [f for f in notice.findings if addresses.key(f.address) not in known]
     for number, spare in enumerate(rest[: len(open_ones)] if named else rest):
         named.append(_merged(spare, open_ones[number] if number < len(open_ones) else None))
-    return named or [_merged(f, open_ones[0] if open_ones else None) for f in _only_target(notice)]
-
-
-def _only_target(notice: Notice) -> list[Finding]:
-    """Who must be meant where a failure names nobody: the one the returned message went to."""
-    if len(notice.targets) != 1 or not notice.targets.keys().isdisjoint(notice.senders):
-        return []
-    return [Finding(address) for address in notice.targets.values()]
+    target = only_target(notice)
+    if named or not target:
+        return named
+    return [_merged(Finding(target), open_ones[0] if open_ones else None)]
 
 
 def _merged(spare: Finding, finding: Finding | None) -> Finding:
@@ -203,7 +200,8 @@ def _told(notice: Notice) -> list[Finding] | None:
     findings = findings or dialects.read(notice)
     if findings or not is_failure_notice(mail):
         return findings or None
-    return _only_target(notice) or notice.only_named
+    target = only_target(notice)
+    return [Finding(target)] if target else notice.only_named
 
 
 def _is_good_news(notice: Notice) -> bool:
@@ -281,7 +279,8 @@ def _judged(
     findings: Iterable[Finding], rulebook: Rulebook, notice: Notice
 ) -> tuple[ReportedRecipient, ...]:
     unique = {(addresses.key(f.address), f.action): f for f in findings}
-    return tuple(judge(finding, rulebook, notice) for finding in unique.values())
+    found = with_original([*unique.values()], notice)
+    return tuple(judge(finding, rulebook, notice) for finding in found)
 
 
 def _kind_of(recipients: tuple[ReportedRecipient, ...]) -> Kind:

@@ -1,7 +1,8 @@
 """Local parts without a domain: AOL and Domino name their own users by name only.
 
 The domain is the one whose mail system speaks, so it is believed only from a MAILER-DAEMON or
-postmaster and only under a line that opens a list of the failed.
+postmaster and only under a line that opens a list of the failed.  A host speaks for the domain
+above it where the returned message went to that name there, and to nobody else.
 """
 
 from __future__ import annotations
@@ -26,8 +27,19 @@ def read(notice: Notice) -> list[Finding]:
     for number, line in enumerate(lines):
         if _OPENING.search(line) and FAILED.search(line):
             names = _names_below(lines[number + 1 :])
-            return [Finding(f"{name}@{domain}", " ".join(lines)) for name in names]
+            said = " ".join(lines)
+            return [Finding(_written_to(f"{name}@{domain}", notice), said) for name in names]
     return []
+
+
+def _written_to(address: str, notice: Notice) -> str:
+    """The address as the returned message has it, where that is of the same name and house."""
+    local, _, host = addresses.key(address).rpartition("@")
+    for folded, target in notice.targets.items():
+        wanted, _, domain = folded.rpartition("@")
+        if len(notice.targets) == 1 and wanted == local and host.endswith(f".{domain}"):
+            return target
+    return address
 
 
 def _names_below(lines: list[str]) -> list[str]:

@@ -28,6 +28,7 @@ from ingest.worker import Pace, Reader, meant
 from sender.resolver import Bounds, Resolver
 from tests.analysis.test_aggregate_ledger import LEDGER
 from tests.ingest.aggregate_files import dmarc_report, dmarc_row, dmarc_xml, mail, packed
+from tests.ingest.letters import LETTER, group, report
 from tests.ingest.signed import House
 from tests.ingest.test_inbox import claimed, kept, raw
 from tests.peers.dns_server import DnsServer, Manner
@@ -423,3 +424,23 @@ async def test_at_an_address_for_something_else_nobody_is_asked_for_keys(store: 
     async with DnsServer() as dns, proving(store, dns, [NOW]) as made:
         await made.round()
         assert not dns.asked
+
+
+async def test_a_forwarded_dead_end_suppresses_nobody_by_the_original_beside_it(
+    store: Store,
+) -> None:
+    """The original is taken from the returned message, so it proves nothing against it."""
+    [delivery] = await delivered(store)
+    returned = LETTER.replace("nobody@example.net", "ann@example.net")
+    fields = group(
+        final_recipient="rfc822; far@example.org",
+        action="failed",
+        status="5.1.1",
+        diagnostic_code="smtp; 550 5.1.1 user unknown",
+    )
+    told = report(fields, returned=returned)
+    assert read_mail(told, shipped()).recipients[0].original == "ann@example.net"
+    await kept(store, raw(told, subject_id=delivery))
+    heard = Heard()
+    await reader(store, heard, read=lambda content: read_mail(content, shipped())).round()
+    assert "hard_bounce" not in reasons(await rows(store, suppressions))
