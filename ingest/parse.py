@@ -41,7 +41,16 @@ from ingest.origin import (
 from ingest.passed_on import read_passed_on
 from ingest.returned_to import only_target, with_original
 from ingest.sns import read_event
-from ingest.wording import DELAY_SUBJECT, FAILED, GIVEN_UP, OPENING, QUEUED, SUCCEEDED, WAITING
+from ingest.wording import (
+    DELAY_SUBJECT,
+    FAILED,
+    GIVEN_UP,
+    NO_LONGER,
+    OPENING,
+    QUEUED,
+    SUCCEEDED,
+    WAITING,
+)
 from sender.tokens import find_token
 
 _UNSUBSCRIBE = re.compile(r"\s{0,5}(?:please )?unsubscribe(?: me)?\W{0,5}", re.IGNORECASE)
@@ -268,7 +277,7 @@ def _speaks_of_failure(notice: Notice) -> bool:
 
 def _is_waiting(notice: Notice) -> bool:
     text = notice.whole()[:4_000]
-    if WAITING.search(text):
+    if WAITING.search(NO_LONGER.sub(" ", text)):
         return True
     subject = notice.mail.headers.word("subject")[:300]
     waits = DELAY_SUBJECT.search(subject) or QUEUED.search(text)

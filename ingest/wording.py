@@ -210,6 +210,14 @@ WAITING = any_of(
 )
 """It is still being tried, whatever else the notice says."""
 
+NO_LONGER = any_of(
+    r"\b(?:not|won.t|no longer|nicht|ne|no|non|n[ãa]o|niet|nie|inte|ikke) (?:[^\s.,;:]+ )?"
+    r"(?:keep|continu\w*|seguir\S*|weiter\w*|blijft|fortsätter|próby)\b",
+    r"(?:^|\s)не (?:[^\s.,;:]+ )?буд[еу]т",
+    r"(?:不会|不再|将不|不會|不)(?:再)?(?:继续|繼續)|再送を?(?:し|試み|行い)ません",
+)
+"""It is tried no more, said by the words of `WAITING` and a no."""
+
 QUEUED = any_of(
     r"(?:has|have) been queued since",
     r"(?:still|kept|remains|waiting) in (?:the |our )?(?:mail )?queue",

@@ -201,3 +201,18 @@ kind(
     "delayed",
     notice("Answer so far: 550 5.1.1 unknown user. The gateway keeps trying until Friday."),
 )
+
+for _name, _said in {
+    "english": "It was not delivered; we will keep trying.",
+    "portuguese": "O servidor continuará tentando.",
+    "spanish": "El servidor seguirá intentando la entrega.",
+    "french": "Le serveur continuera ses tentatives.",
+    "russian": "Сервер будет продолжать попытки доставки.",
+    "chinese": "服务器将继续尝试。",
+    "german": "Die Zustellung wird weiterhin versucht.",
+}.items():
+    kind(
+        f"delay-{_name}",
+        "delayed",
+        notice(f"<jo@example.net>: 550 5.1.1 user unknown\n\n{_said}\n"),
+    )

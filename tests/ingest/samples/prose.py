@@ -122,3 +122,18 @@ sample(
     jo="bad_mailbox",
     kim="mailbox_full",
 )
+
+for _name, _said in {
+    "english": "The server will not keep trying to reach it.",
+    "portuguese": "O servidor não continuará tentando.",
+    "spanish": "El servidor no seguirá intentando la entrega.",
+    "french": "Le serveur ne continuera pas ses tentatives.",
+    "russian": "Сервер не будет продолжать попытки доставки.",
+    "chinese": "服务器不会继续尝试。",
+    "german": "Es wird nicht weiterhin versucht.",
+}.items():
+    sample(
+        f"no-longer-tried-{_name}",
+        notice(f"<jo@example.net>: 550 5.1.1 user unknown\n\n{_said}\n"),
+        jo="bad_mailbox",
+    )
