@@ -24,8 +24,8 @@ log = structlog.get_logger()
 EVERY, LEASE = 1.0, 3.0
 """Seconds between renewals, and for which one holds."""
 SOON = 0.25
-"""Seconds until the next, where others have yet to give up what is fairly ours; and at the least,
-however many sites are new to this node."""
+"""Seconds until the next, where others have yet to give up what is fairly ours, twice as many each
+time that they have not; and at the least, however many sites are new to this node."""
 
 
 class PacingRounds:
@@ -45,6 +45,7 @@ class PacingRounds:
         self._node = node
         self._gone = gone
         self._clock = clock
+        self._short = 0  # rounds in a row after which others had yet to give something up
 
     async def serve(self) -> None:
         """Renew until cancelled."""
@@ -79,7 +80,9 @@ class PacingRounds:
         else:
             pacing.hold(holding, now + LEASE)
             pacing.told(cuts)
-            return SOON if holding.short else EVERY
+            self._short = self._short + 1 if holding.short else 0
+            # some of those who share are always about to take or to give a little
+            return min(EVERY, SOON * 2 ** (min(self._short, 9) - 1)) if self._short else EVERY
         return EVERY
 
     async def leave(self) -> None:
