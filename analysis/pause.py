@@ -1,14 +1,15 @@
-"""A pause between two rounds of regular work, cut short when it is time to stop."""
+"""A pause between two rounds of regular work, cut short when it is time to stop or to go on."""
 
 from __future__ import annotations
 
 import asyncio
 
 
-async def pause(stop: asyncio.Event, seconds: float) -> None:
-    """Wait so long, or until `stop` is set, whichever comes first."""
+async def pause(until: asyncio.Event, seconds: float | None) -> bool:
+    """Wait so long (None: for ever), or until the event is set; whether it is."""
     try:
         async with asyncio.timeout(seconds):
-            await stop.wait()
+            await until.wait()
     except TimeoutError:
-        return
+        return False
+    return True

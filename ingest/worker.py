@@ -21,6 +21,7 @@ from analysis import ledger, suppression
 from analysis.aggregate_ledger import PURPOSES, AggregateLedger, Noted
 from analysis.facts import Arrival, Kind, Reading
 from analysis.ledger import Entered, Recorded
+from analysis.pause import pause
 from analysis.store import Store, StoreUnavailable
 from ingest import inbox
 from ingest.authenticity import LATER, Authenticity, ask_again
@@ -230,11 +231,7 @@ class Reader:
         return entered, [] if ours is None else ours.enter(tx, arrivals, now)
 
     async def _rest(self) -> None:
-        try:
-            async with asyncio.timeout(self._pace.poll):
-                await self._awake.wait()
-        except TimeoutError:
-            pass
+        await pause(self._awake, self._pace.poll)
 
 
 def _at_once(pairs: list[tuple[Raw, Answer]]) -> list[tuple[Raw, Answer]]:

@@ -23,6 +23,7 @@ from math import isinf
 from types import TracebackType
 
 from analysis.hint import wait_hint
+from analysis.pause import pause
 from analysis.providers import OTHER
 from analysis.reply import Reply
 from analysis.verdict import Category, Verdict
@@ -201,12 +202,7 @@ class Pacing:
         """Have the shares renewed now rather than within a second, and wait for it."""
         site.refused = True
         self.stirred.set()
-        try:
-            async with asyncio.timeout(PATIENCE):
-                await told.wait()
-        except TimeoutError:
-            return False
-        return True
+        return await pause(told, PATIENCE)
 
     def wanted(self) -> dict[str, Wanted]:
         """What this node could use of the sites that it writes to; ask about once a second."""

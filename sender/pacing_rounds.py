@@ -9,11 +9,11 @@ within `SOON`.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 
 import structlog
 
+from analysis.pause import pause
 from analysis.store import Store, StoreUnavailable
 from sender import pacing_leases
 from sender.pacing import Pacing
@@ -45,19 +45,17 @@ class PacingRounds:
         self._node = node
         self._gone = gone
         self._clock = clock
-        self._short = 0  # rounds in a row after which others had yet to give something up
+        self._soon = SOON  # until the next, should others have yet to give something up
 
     async def serve(self) -> None:
         """Renew until cancelled."""
         while True:
             self._pacing.stirred.clear()
-            pause = await self.renew()
-            if pause is not None:
+            left = await self.renew()
+            if left is not None:
                 await asyncio.sleep(SOON)
-                pause -= SOON
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._pacing.stirred.wait()
+                left -= SOON
+            await pause(self._pacing.stirred, left)
 
     async def renew(self) -> float | None:
         """Renew once; seconds until the next.  None where there is nothing to send, and all of
@@ -80,9 +78,10 @@ class PacingRounds:
         else:
             pacing.hold(holding, now + LEASE)
             pacing.told(cuts)
-            self._short = self._short + 1 if holding.short else 0
-            # some of those who share are always about to take or to give a little
-            return min(EVERY, SOON * 2 ** (min(self._short, 9) - 1)) if self._short else EVERY
+            if holding.short:  # as it often is: somebody always takes or gives a little
+                soon, self._soon = self._soon, min(EVERY, 2 * self._soon)
+                return soon
+            self._soon = SOON
         return EVERY
 
     async def leave(self) -> None:

@@ -22,6 +22,7 @@ import structlog
 from sqlalchemy import Connection
 
 from analysis import suppression
+from analysis.pause import pause
 from analysis.store import Store, StoreUnavailable
 from sender import leases, queue, recorder, unsent
 from sender.delivery import Attempts
@@ -180,11 +181,7 @@ class Worker:
 
     async def _rest(self) -> None:
         """Wait for a hint, enough free places or the next poll, whichever comes first."""
-        try:
-            async with asyncio.timeout(self._pace.poll):
-                await self._awake.wait()
-        except TimeoutError:
-            pass
+        await pause(self._awake, self._pace.poll)
 
     def _start(self, claim: Claim, until: float) -> None:
         held = (claim.delivery_id, claim.epoch)
