@@ -125,3 +125,11 @@ def resident() -> int:
     """Octets of memory this process holds, on Linux."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize()
+
+
+async def with_the_handler(at: Running, wire: Wire) -> None:
+    """A message is sent whole, and its handler has it; the answer waits for the box's gate."""
+    await envelope(wire)
+    await wire.say("DATA")
+    wire.write(b"x\r\n.\r\n")
+    await at.box.entered.wait()

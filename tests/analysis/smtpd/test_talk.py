@@ -12,7 +12,7 @@ from collections import Counter
 import pytest
 import uvloop
 
-from tests.analysis.smtpd.running import HOST, data, envelope, serving, until
+from tests.analysis.smtpd.running import HOST, data, envelope, serving, until, with_the_handler
 from tests.peers.certificates import Certificate
 from tests.peers.smtp_client import dial
 
@@ -66,10 +66,7 @@ def test_a_client_that_goes_before_its_answer_is_no_trouble_of_ours_on_uvloop_ei
         async with serving() as at:
             at.box.gate = asyncio.Event()
             async with dial(at.port) as wire:
-                await envelope(wire)
-                await wire.say("DATA")
-                wire.write(b"x\r\n.\r\n")
-                await at.box.entered.wait()
+                await with_the_handler(at, wire)
                 [talk] = at.server._house.open
                 sock = wire.writer.get_extra_info("socket")
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -140,10 +137,7 @@ async def test_a_message_is_stored_though_the_client_is_gone_before_the_answer()
     async with serving() as at:
         at.box.gate = asyncio.Event()
         async with dial(at.port) as wire:
-            await envelope(wire)
-            await wire.say("DATA")
-            wire.write(b"x\r\n.\r\n")
-            await at.box.entered.wait()
+            await with_the_handler(at, wire)
             sock = wire.writer.get_extra_info("socket")
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         await until(lambda: at.server.open == 0)
